@@ -1,0 +1,190 @@
+//! What the source's side and the consumers' side of a queue share.
+//!
+//! One lock over the table and the lanes: a word of the source is news or it is not, and if it is,
+//! every consumer's lanes have it before the source says the next. The lock is never held across an
+//! await. The callers are [`Feed`](crate::source::Feed), the driver and [`Monitor`](super::Monitor).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tracing::warn;
+
+use super::{
+    lanes::{Lanes, Verdict},
+    monitor::{ParkedEntry, Stats},
+    table::Table,
+};
+use crate::{
+    consumer::Delivery,
+    envelope::{Envelope, Key},
+    source::Malformed,
+};
+
+/// The state of one queue.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    state: Mutex<State>,
+    /// Told when the source brought something that the driver must look at.
+    pub(super) news: Notify,
+    /// The count of complete snapshots.
+    pub(super) snapshots: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The epoch that may speak; words of others come from a feed that outlived its own.
+    epoch: u64,
+    table: Table,
+    lanes: Vec<Lane>,
+    malformed: u64,
+}
+
+/// One consumer's work.
+#[derive(Debug)]
+struct Lane {
+    consumer: Arc<str>,
+    lanes: Lanes,
+}
+
+impl Intake {
+    /// An intake for the named consumers, in the order in which the driver counts them.
+    pub(super) fn new(lanes: impl IntoIterator<Item = (Arc<str>, Lanes)>) -> Self {
+        let lanes = lanes
+            .into_iter()
+            .map(|(consumer, lanes)| Lane { consumer, lanes })
+            .collect();
+        let state = State {
+            epoch: 0,
+            table: Table::default(),
+            lanes,
+            malformed: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            news: Notify::new(),
+            snapshots: watch::Sender::new(0),
+        }
+    }
+
+    /// Ends the current epoch and begins the one whose number is returned.
+    pub(super) fn begin_epoch(&self) -> u64 {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.epoch
+    }
+
+    /// Begins a snapshot, and numbers it.
+    pub(crate) fn begin_snapshot(&self, epoch: u64) -> u64 {
+        self.during(epoch, |state| state.table.begin_snapshot())
+            .unwrap_or_default()
+    }
+
+    /// Ends a snapshot that contained everything.
+    pub(crate) fn complete_snapshot(&self, epoch: u64, number: u64) {
+        let completed = self.during(epoch, |state| {
+            for absent in state.table.complete_snapshot(number) {
+                state.offer(&absent);
+            }
+        });
+        if completed.is_some() {
+            self.snapshots.send_modify(|count| *count += 1);
+            self.news.notify_one();
+        }
+    }
+
+    /// Takes the source's word on one key.
+    pub(crate) fn changed(&self, epoch: u64, envelope: Envelope) {
+        let news = self.during(epoch, |state| {
+            let news = state.table.apply(envelope)?;
+            state.offer(&news);
+            Some(())
+        });
+        if news.flatten().is_some() {
+            self.news.notify_one();
+        }
+    }
+
+    /// Counts and logs something that is no envelope.
+    pub(crate) fn malformed(&self, epoch: u64, malformed: &Malformed) {
+        if self.during(epoch, |state| state.malformed += 1).is_some() {
+            warn!(
+                what = malformed.what(),
+                why = malformed.why(),
+                "malformed envelope ignored"
+            );
+        }
+    }
+
+    /// Takes the next call for the consumer of that number.
+    pub(super) fn start(&self, consumer: usize, now: Instant) -> Option<Delivery> {
+        self.lock().lanes.get_mut(consumer)?.lanes.start(now)
+    }
+
+    /// Records how a call ended, and forgets a key that is gone once nobody needs it any more.
+    pub(super) fn finish(&self, consumer: usize, key: &Key, verdict: Verdict, now: Instant) {
+        let mut state = self.lock();
+        let Some(lane) = state.lanes.get_mut(consumer) else {
+            return;
+        };
+        lane.lanes.finish(key, verdict, now);
+        if !state.lanes.iter().any(|lane| lane.lanes.holds(key)) {
+            state.table.forget_gone(key);
+        }
+    }
+
+    /// When the next delayed call of any consumer is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.lock()
+            .lanes
+            .iter()
+            .filter_map(|lane| lane.lanes.next_due())
+            .min()
+    }
+
+    /// What the queue holds at this moment.
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.lock();
+        let mut stats = Stats {
+            known: state.table.len(),
+            malformed: state.malformed,
+            snapshots: *self.snapshots.borrow(),
+            ..Stats::default()
+        };
+        for Lane { consumer, lanes } in &state.lanes {
+            let counts = lanes.counts();
+            stats.pending += counts.pending;
+            stats.running += counts.running;
+            stats.failing += counts.failing;
+            stats
+                .parked
+                .extend(lanes.parked().map(|(key, parked)| ParkedEntry {
+                    consumer: consumer.clone(),
+                    key: key.clone(),
+                    parked: parked.clone(),
+                }));
+        }
+        stats
+    }
+
+    /// Runs `speak` unless the epoch is over.
+    fn during<T>(&self, epoch: u64, speak: impl FnOnce(&mut State) -> T) -> Option<T> {
+        let mut state = self.lock();
+        (state.epoch == epoch).then(|| speak(&mut state))
+    }
+
+    /// Nothing that holds this lock calls foreign code, so a poisoned state is still a whole one.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn offer(&mut self, news: &Envelope) {
+        for lane in &mut self.lanes {
+            lane.lanes.offer(news.clone());
+        }
+    }
+}
