@@ -1,1 +1,5 @@
-//! Skeleton.
+//! Cascading deletion beyond `ownerReferences` for Kubernetes.
+
+pub mod cascade;
+pub mod hold;
+pub mod names;
