@@ -164,6 +164,12 @@ pub enum ParkReason {
     Namesake,
     /// A namespace that the rule names does not exist.
     NamespaceMissing,
+    /// The scope of a rule does not fit the kind.
+    WrongScope,
+    /// A permission is missing.
+    Forbidden,
+    /// A kind is not served.
+    NotServed,
     /// Others write a dependent faster than it can be judged and deleted.
     Contended,
     /// What was found does not warrant a deletion.
@@ -182,6 +188,9 @@ impl ParkReason {
             Self::DefinitionTerminating => "DefinitionTerminating",
             Self::Namesake => "Namesake",
             Self::NamespaceMissing => "NamespaceMissing",
+            Self::WrongScope => "WrongScope",
+            Self::Forbidden => "Forbidden",
+            Self::NotServed => "NotServed",
             Self::Contended => "Contended",
             Self::Refused => "Refused",
         }

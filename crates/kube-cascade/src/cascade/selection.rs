@@ -102,6 +102,15 @@ impl Selection {
         &self.scope
     }
 
+    /// The label's key, unless every object is selected.
+    #[must_use]
+    pub fn key(&self) -> Option<&LabelKey> {
+        match &self.by {
+            By::Label(key) => Some(key),
+            By::EveryObject => None,
+        }
+    }
+
     /// What selects the dependents of the upstream with this ID.
     ///
     /// # Errors

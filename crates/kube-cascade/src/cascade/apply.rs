@@ -1,0 +1,142 @@
+//! The only file that deletes.
+//!
+//! Every DELETE carries the UID and the resource version that were judged, and a propagation
+//! policy; the lease is looked at before each. What to delete was decided by
+//! [`judge`](super::judge), and when to go on is decided by the pass of
+//! [`CascadingDelete`](super::CascadingDelete).
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use kube::api::{DeleteParams, Preconditions};
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+use super::{
+    judge::Warrant,
+    notice::Answer,
+    pace::Pace,
+    plan::{Plan, Propagation, Target},
+};
+use crate::{
+    fence::Fence,
+    kubernetes::{CallError, Class, Kinds, request},
+    object::ObjectRef,
+};
+
+/// How long a warrant is good for; what was not begun by then is confirmed and judged again.
+const WARRANT: Duration = Duration::from_secs(30);
+
+/// Carries warrants out.
+pub(super) struct Deleter<'a> {
+    pub(super) kinds: &'a Kinds,
+    pub(super) pace: &'a Pace,
+    pub(super) fence: &'a Fence,
+}
+
+/// What came of a warrant.
+#[derive(Default)]
+pub(super) struct Applied {
+    /// DELETEs sent.
+    pub(super) attempted: usize,
+    /// Deleted by us, now.
+    pub(super) deleted: usize,
+    /// Written by others since they were judged: to be read and judged again.
+    pub(super) contended: Vec<Target>,
+    /// Not deleted, or not known to be; one failure never stops the others.
+    pub(super) failed: Vec<(ObjectRef, CallError)>,
+    /// The lease is lost; nothing more may be begun.
+    pub(super) fenced: bool,
+    /// What the warrant did not cover, or no longer: to be judged again.
+    pub(super) rest: Plan,
+}
+
+impl Deleter<'_> {
+    /// Deletes the warrant's batch, each object once, as many at a time as the pace allows.
+    pub(super) async fn apply(&self, warrant: Warrant, report: impl Fn(&Target, Answer)) -> Applied {
+        let expires = Instant::now() + WARRANT;
+        let (batch, rest) = warrant.into_parts();
+        let mut applied = Applied { rest, ..Applied::default() };
+        let deletes = batch.into_iter().map(|target| self.attempt(target, expires));
+        let mut deletes = stream::iter(deletes).buffer_unordered(self.pace.in_flight().get());
+        while let Some((target, attempt)) = deletes.next().await {
+            match attempt {
+                Attempt::Expired => applied.rest.put_back([target]),
+                Attempt::Fenced => applied.fenced = true,
+                Attempt::Answered(result) => {
+                    report(&target, Answer::of(&result));
+                    applied.file(target, result);
+                }
+            }
+        }
+        applied
+    }
+
+    async fn attempt(&self, target: Target, expires: Instant) -> (Target, Attempt) {
+        let _turn = self.pace.turn().await;
+        if Instant::now() >= expires {
+            return (target, Attempt::Expired);
+        }
+        if !self.fence.is_held() {
+            return (target, Attempt::Fenced);
+        }
+        let result = self.delete(&target).await;
+        (target, Attempt::Answered(result))
+    }
+
+    /// The one DELETE of the project.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that deletes")]
+    async fn delete(&self, target: &Target) -> Result<(), CallError> {
+        let object = target.object();
+        let resource = self.kinds.resolve(object.kind()).await?;
+        let policy = match target.propagation() {
+            Propagation::Foreground => DeleteParams::foreground(),
+            Propagation::Background => DeleteParams::background(),
+        };
+        let params = policy.preconditions(Preconditions {
+            uid: Some(target.uid().to_string()),
+            resource_version: Some(target.resource_version().to_owned()),
+        });
+        let delete = resource.requests(object.namespace()).delete(object.name(), &params);
+        let attempted = || format!("delete {object}");
+        let answer = request::<IgnoredAny>(self.kinds.client(), attempted, delete).await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.kinds.forget_unserved(object.kind(), &error);
+                Err(error)
+            }
+        }
+    }
+}
+
+enum Attempt {
+    Expired,
+    Fenced,
+    Answered(Result<(), CallError>),
+}
+
+impl Applied {
+    fn file(&mut self, target: Target, result: Result<(), CallError>) {
+        self.attempted += 1;
+        match result {
+            Ok(()) => self.deleted += 1,
+            Err(error) => match error.class() {
+                // Somebody else was faster; that is what was wanted.
+                Class::NotFound => {}
+                Class::Conflict => self.contended.push(target),
+                _ => self.failed.push((target.object().clone(), error)),
+            },
+        }
+    }
+
+    /// Adds what came of a later warrant of the same pass.
+    pub(super) fn absorb(&mut self, later: Self) {
+        self.attempted += later.attempted;
+        self.deleted += later.deleted;
+        self.contended.extend(later.contended);
+        self.failed.extend(later.failed);
+        self.fenced |= later.fenced;
+        self.rest = later.rest;
+    }
+}

@@ -1,0 +1,19 @@
+//! What talks to a Kubernetes API server: kinds and their discovery, calls with a deadline and a
+//! class for each failure, complete lists, and the [`KubernetesSource`].
+//!
+//! It does not decide and it does not delete: [`cascade`](crate::cascade) does.
+
+mod call;
+mod kind;
+mod list;
+mod object;
+mod watch;
+
+pub use call::{CallError, Class};
+pub(crate) use watch::HELD;
+pub use watch::{IdSource, KubernetesSource};
+
+pub(crate) use call::{call, request};
+pub(crate) use kind::{Kinds, Resource};
+pub(crate) use list::{Query, list};
+pub(crate) use object::{Meta, Partial};

@@ -1,0 +1,184 @@
+//! What the server makes of a kind: its version, its plural and its scope.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResourceList, APIVersions};
+use kube::{Client, core::ApiResource};
+
+use super::{
+    call::{self, CallError, Class, request},
+    object::{Meta, Partial},
+};
+use crate::object::{Kind, ObjectRef};
+
+/// A kind as the server serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    pub(crate) kind: Kind,
+    pub(crate) api: ApiResource,
+    pub(crate) namespaced: bool,
+}
+
+impl Resource {
+    /// The request builder for this kind, in one namespace or (`None`) in all or cluster-wide.
+    pub(crate) fn requests(&self, namespace: Option<&str>) -> kube::core::Request {
+        use kube::Resource as _;
+        let url = kube::core::DynamicObject::url_path(&self.api, namespace);
+        kube::core::Request::new(url)
+    }
+
+    /// The name of its `CustomResourceDefinition`, if it is a custom resource at all.
+    pub(crate) fn definition_name(&self) -> String {
+        format!("{}.{}", self.api.plural, self.api.group)
+    }
+
+    /// The kind of definitions themselves.
+    pub(crate) fn custom_resource_definition() -> Self {
+        let (group, kind) = ("apiextensions.k8s.io", "CustomResourceDefinition");
+        let api = ApiResource {
+            group: group.into(),
+            version: "v1".into(),
+            api_version: "apiextensions.k8s.io/v1".into(),
+            kind: kind.into(),
+            plural: "customresourcedefinitions".into(),
+        };
+        Self { kind: Kind::new(group, kind), api, namespaced: false }
+    }
+
+    /// The kind of namespaces.
+    pub(crate) fn namespace() -> Self {
+        let api = ApiResource {
+            group: String::new(),
+            version: "v1".into(),
+            api_version: "v1".into(),
+            kind: "Namespace".into(),
+            plural: "namespaces".into(),
+        };
+        Self { kind: Kind::new("", "Namespace"), api, namespaced: false }
+    }
+
+    /// A live, consistent read of one object's metadata; `None` when the server says it is gone.
+    ///
+    /// The resource version is left unset, so that no watch cache answers.
+    pub(crate) async fn get(
+        &self,
+        client: &Client,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Meta>, CallError> {
+        let get = self
+            .requests(namespace)
+            .get_metadata(name, &kube::api::GetParams::default());
+        let attempted = || {
+            let object = ObjectRef::new(self.kind.clone(), namespace.map(Into::into), name);
+            format!("get {object}")
+        };
+        match request::<Partial>(client, attempted, get).await {
+            Ok(partial) if &*partial.metadata.name == name => Ok(Some(partial.metadata)),
+            Ok(_) => Err(CallError::new(attempted(), Class::Unavailable)),
+            Err(error) if *error.class() == Class::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Looks kinds up in the server's discovery and remembers the answers.
+///
+/// An answer is forgotten as soon as a call finds the kind unserved ([`forget_unserved`](Self::forget_unserved)), so
+/// a definition that is installed, upgraded or re-scoped is found by the next look.
+#[derive(Clone)]
+pub(crate) struct Kinds {
+    client: Client,
+    known: Arc<Mutex<BTreeMap<Kind, Resource>>>,
+}
+
+impl Kinds {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, known: Arc::default() }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) async fn resolve(&self, kind: &Kind) -> Result<Resource, CallError> {
+        let known = self.lock().get(kind).cloned();
+        if let Some(resource) = known {
+            return Ok(resource);
+        }
+        let resource = discover(&self.client, kind).await?;
+        self.lock().insert(kind.clone(), resource.clone());
+        Ok(resource)
+    }
+
+    /// Forgets the kind when `error` says that it is not served as it was remembered.
+    pub(crate) fn forget_unserved(&self, kind: &Kind, error: &CallError) {
+        if *error.class() == Class::NotServed {
+            self.forget(kind);
+        }
+    }
+
+    pub(crate) fn forget(&self, kind: &Kind) {
+        self.lock().remove(kind);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Kind, Resource>> {
+        // A panic cannot leave the map half-written: each use is a single operation.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finds the kind in the group's preferred version, else in the first version that has it.
+async fn discover(client: &Client, kind: &Kind) -> Result<Resource, CallError> {
+    for version in versions(client, kind).await? {
+        let path = if kind.group().is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{}/{version}", kind.group())
+        };
+        let list: APIResourceList = get_path(client, kind, &path).await?;
+        let found = list
+            .resources
+            .into_iter()
+            .find(|resource| resource.kind == kind.kind() && !resource.name.contains('/'));
+        if let Some(resource) = found {
+            let api = ApiResource {
+                group: kind.group().to_owned(),
+                api_version: list.group_version,
+                version,
+                kind: kind.kind().to_owned(),
+                plural: resource.name,
+            };
+            return Ok(Resource { kind: kind.clone(), api, namespaced: resource.namespaced });
+        }
+    }
+    Err(CallError::new(format!("look up {kind}"), Class::NotServed))
+}
+
+/// The group's versions, the preferred one first.
+async fn versions(client: &Client, kind: &Kind) -> Result<Vec<String>, CallError> {
+    if kind.group().is_empty() {
+        let core: APIVersions = get_path(client, kind, "/api").await?;
+        return Ok(core.versions);
+    }
+    let group: APIGroup = get_path(client, kind, &format!("/apis/{}", kind.group())).await?;
+    let preferred = group.preferred_version.map(|preferred| preferred.version);
+    let others = group.versions.into_iter().map(|version| version.version);
+    let others = others.filter(|version| Some(version) != preferred.as_ref());
+    Ok(preferred.iter().cloned().chain(others).collect())
+}
+
+async fn get_path<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    kind: &Kind,
+    path: &str,
+) -> Result<T, CallError> {
+    let attempted = || format!("look up {kind}");
+    let get = http::Request::get(path)
+        .body(Vec::new())
+        .map_err(|source| CallError::from_kube(attempted(), kube::Error::HttpError(source)))?;
+    call::call(attempted, client.request::<T>(get)).await
+}
