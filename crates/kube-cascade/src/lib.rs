@@ -1,1 +1,6 @@
 //! Skeleton.
+
+#[cfg(feature = "kubernetes")]
+pub mod fence;
+#[cfg(feature = "kubernetes")]
+pub mod lease;
