@@ -281,7 +281,7 @@ async fn somebody_elses_edit_does_not_end_the_term_and_stays() {
     let a = Process::start(&server, "a");
     until(&[&a], SECOND, || a.leads()).await;
     server.edit("l", |lease| {
-        lease["metadata"]["labels"] = json!({"seen": "yes"})
+        lease["metadata"]["labels"] = json!({"seen": "yes"});
     });
     pass(&[&a], SECOND * 30).await;
     assert_eq!((a.terms(), a.leads()), (1, true));
@@ -295,7 +295,7 @@ async fn a_lease_with_another_name_on_it_is_lost_at_the_next_renewal() {
         let a = Process::start(&server, "a");
         until(&[&a], SECOND, || a.leads()).await;
         server.edit("l", |lease| {
-            lease["spec"]["holderIdentity"] = holder.clone()
+            lease["spec"]["holderIdentity"] = holder.clone();
         });
         let fence = a.terms.lock().expect("no panic")[0].clone();
         let took = until(&[&a], SECOND * 20, || !fence.is_held()).await;

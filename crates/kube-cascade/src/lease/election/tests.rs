@@ -172,24 +172,32 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
     prop::collection::vec(turn, 1..200)
 }
 
-/// A server with one Lease, and requests and answers on their way.
+/// A write on its way to the server.
+struct Write {
+    arrives: Instant,
+    who: usize,
+    sent: Instant,
+    replaces: Option<LeaseRecord>,
+    record: LeaseRecord,
+    answer_arrives: Option<Instant>,
+}
+
+/// The answer to a write that was carried out, on its way back.
+struct Answer {
+    arrives: Instant,
+    who: usize,
+    sent: Instant,
+}
+
+/// A server with one Lease, and its contenders.
 struct World {
     epoch: Instant,
     now: Instant,
     record: Option<LeaseRecord>,
     version: u64,
     contenders: Vec<Election>,
-    /// (arrival, who, when sent, the version it replaces, the new record, and the answer's arrival)
-    travelling: Vec<(
-        Instant,
-        usize,
-        Instant,
-        Option<LeaseRecord>,
-        LeaseRecord,
-        Option<Instant>,
-    )>,
-    /// (arrival, who, when sent)
-    answers: Vec<(Instant, usize, Instant)>,
+    writes: Vec<Write>,
+    answers: Vec<Answer>,
 }
 
 impl World {
@@ -201,7 +209,7 @@ impl World {
             record: None,
             version: 0,
             contenders: ["a", "b", "c"].map(election).into(),
-            travelling: Vec::new(),
+            writes: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -210,37 +218,28 @@ impl World {
         ["a", "b", "c"][contender]
     }
 
-    /// Lets everything that travels arrive in its order.
+    /// Lets everything arrive that does by then.
     fn pass(&mut self, until: Instant) {
-        loop {
-            let request = self.travelling.iter().enumerate().min_by_key(|(_, r)| r.0);
-            let answer = self.answers.iter().enumerate().min_by_key(|(_, a)| a.0);
-            let next_request = request
-                .map(|(at, r)| (at, r.0))
-                .filter(|(_, at)| *at <= until);
-            let next_answer = answer
-                .map(|(at, a)| (at, a.0))
-                .filter(|(_, at)| *at <= until);
-            match (next_request, next_answer) {
-                (None, None) => break,
-                (Some((index, at)), other) if other.is_none_or(|(_, answer)| at <= answer) => {
-                    let (_, who, sent, replaces, record, answer) = self.travelling.remove(index);
-                    if self.record == replaces {
-                        self.record = Some(record);
-                        self.answers
-                            .extend(answer.map(|arrival| (arrival, who, sent)));
-                    }
-                }
-                (_, Some((index, at))) => {
-                    let (_, who, sent) = self.answers.remove(index);
-                    // The fence refuses an answer after the deadline, and so does the contender's
-                    // own time-out; neither is modelled, the guarantee must hold without.
-                    if at < sent + LeaseTiming::default().renew_deadline() {
-                        self.contenders[who].won(sent);
-                    }
-                }
-                (Some(_), None) => unreachable!("a request without an answer comes first"),
+        self.writes.sort_by_key(|write| write.arrives);
+        for write in self.writes.extract_if(.., |write| write.arrives <= until) {
+            if self.record == write.replaces {
+                self.record = Some(write.record);
+                let Write { who, sent, .. } = write;
+                self.answers
+                    .extend(
+                        write
+                            .answer_arrives
+                            .map(|arrives| Answer { arrives, who, sent }),
+                    );
             }
+        }
+        // After the writes: no answer decides what the server does with another.
+        self.answers.sort_by_key(|answer| answer.arrives);
+        for answer in self
+            .answers
+            .extract_if(.., |answer| answer.arrives <= until)
+        {
+            self.contenders[answer.who].won(answer.sent);
         }
         self.now = until;
     }
@@ -255,12 +254,18 @@ impl World {
         }
         self.version += 1;
         let hour = i64::try_from((self.now - self.epoch).as_secs()).unwrap_or(0) + turn.skew;
-        let record = LeaseRecord::held(Self::name(who), self.version).renewed_at(&hour.to_string());
-        let arrival = self.now + Duration::from_millis(turn.there);
-        let answer = (!turn.lost_back).then(|| arrival + Duration::from_millis(turn.back));
+        let arrives = self.now + Duration::from_millis(turn.there);
         if !turn.lost_there {
-            self.travelling
-                .push((arrival, who, self.now, seen, record, answer));
+            self.writes.push(Write {
+                arrives,
+                who,
+                sent: self.now,
+                replaces: seen,
+                record: LeaseRecord::held(Self::name(who), self.version)
+                    .renewed_at(&hour.to_string()),
+                answer_arrives: (!turn.lost_back)
+                    .then(|| arrives + Duration::from_millis(turn.back)),
+            });
         }
     }
 
