@@ -9,6 +9,8 @@ pub mod fence;
 pub mod hold;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "kubernetes")]
+pub mod lease;
 pub mod memory;
 pub mod names;
 pub mod object;
