@@ -1,7 +1,6 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use proptest::prelude::*;
-use rand::RngExt as _;
 
 use super::*;
 use crate::consumer::ParkReason;
