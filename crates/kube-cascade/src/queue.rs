@@ -318,7 +318,12 @@ impl Driver {
             let due = self.intake.next_due();
             tokio::select! {
                 biased;
-                () = &mut shutdown => return Ok(()),
+                () = &mut shutdown => {
+                    feeding.abort();
+                    // Awaited, so that the source has let go of everything before the drain.
+                    let _ = feeding.await;
+                    return Ok(());
+                }
                 ended = &mut feeding => {
                     let fatal = ended.unwrap_or_else(SourceError::fatal);
                     return Err(QueueError::Source(fatal));

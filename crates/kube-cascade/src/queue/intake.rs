@@ -188,3 +188,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
