@@ -200,6 +200,7 @@ impl Namespaces {
     }
 
     /// The namespaces, in the order of their names.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Namespace> {
         self.0.iter()
     }
