@@ -5,13 +5,15 @@
 //! cluster-scoped as the rule claims, or a namespace exists, is for the controller to find out.
 //!
 //! One stage per module, each collecting every problem that it finds, so that an author sees all
-//! of them at once: `parse` (files to documents), `node` (YAML with places), `schema` (fields),
+//! of them at once: `parse` (files to documents), `node` (YAML with places), `schema` (fields, by means of
+//! `reader`),
 //! `check` (meaning), and `rule`, what is left when nothing is wrong.
 
 mod check;
 mod node;
 mod parse;
 mod problem;
+mod reader;
 mod rule;
 mod schema;
 

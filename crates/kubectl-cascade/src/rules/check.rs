@@ -9,8 +9,9 @@ use kube_cascade::cascade::{LabelKey, Scope};
 
 use super::{
     problem::{Place, Problems},
-    rule::{GroupKind, IdSource, UpstreamScope},
-    schema::{DependentDraft, Draft, Id, Located},
+    reader::Located,
+    rule::{GroupKind, IdSource, Propagation, UpstreamScope},
+    schema::{DependentDraft, Draft},
 };
 
 /// Kinds that are never deleted on a label's word alone: group, kind (`*` for all) and why.
@@ -101,46 +102,40 @@ fn identity(draft: &Draft, problems: &mut Problems) {
             .dependents()
             .filter_map(|dependent| dependent.scope.as_ref())
     };
-    match (&scope.value, id.value) {
-        (UpstreamScope::ClusterScoped, Id { from, .. }) => {
-            if from == IdSource::NamespacedName {
-                problems.add(
-                    &id.place,
-                    "NamespacedName as the ID of a cluster-scoped kind, which has no namespace",
-                    "Name or UID",
-                    "write `from: Name`, or add the upstream's scope if its kind is namespaced",
-                );
-            }
-            for same in scopes().filter(|scope| scope.value == Scope::SameAsUpstream) {
-                problems.add(
-                    &same.place,
-                    "`sameAsUpstream`, though the upstream has no scope and so no namespace",
-                    "`{namespaces: [NAME, ...]}` or `{all: true}`",
-                    "name the namespaces, or add the upstream's scope if its kind is namespaced",
-                );
-            }
+    if scope.value == UpstreamScope::ClusterScoped {
+        if id.value.from == IdSource::NamespacedName {
+            problems.add(
+                &id.place,
+                "NamespacedName as the ID of a cluster-scoped kind, which has no namespace",
+                "Name or UID",
+                "write `from: Name`, or add the upstream's scope if its kind is namespaced",
+            );
         }
-        (UpstreamScope::Namespaces(namespaces), _) if namespaces.only().is_some() => {}
-        (
-            _,
-            Id {
-                from: IdSource::Name,
-                unique: false,
-            },
-        ) => {
-            if scopes().any(|scope| scope.value != Scope::SameAsUpstream) {
-                problems.add(
-                    &id.place,
-                    "names as IDs of upstreams in several namespaces: two of one name would take \
-                     each other's dependents along",
-                    "one upstream namespace; or `scope: {sameAsUpstream: true}` for every \
-                     dependent; or `id: {from: UID}` or `{from: NamespacedName}`; or, for names \
-                     that are unique over all namespaces, such as GUIDs, `unique: true`",
-                    "limit the upstream's scope to one namespace, or change what the label carries",
-                );
-            }
+        for same in scopes().filter(|scope| scope.value == Scope::SameAsUpstream) {
+            problems.add(
+                &same.place,
+                "`sameAsUpstream`, though the upstream has no scope and so no namespace",
+                "`{namespaces: [NAME, ...]}` or `{all: true}`",
+                "name the namespaces, or add the upstream's scope if its kind is namespaced",
+            );
         }
-        _ => {}
+        return;
+    }
+    let is_one = match &scope.value {
+        UpstreamScope::Namespaces(namespaces) => namespaces.only().is_some(),
+        UpstreamScope::AllNamespaces | UpstreamScope::ClusterScoped => false,
+    };
+    let is_told_apart = is_one || id.value.from != IdSource::Name || id.value.unique;
+    if !is_told_apart && scopes().any(|scope| scope.value != Scope::SameAsUpstream) {
+        problems.add(
+            &id.place,
+            "names as IDs of upstreams in several namespaces: two of one name would take each \
+             other's dependents along",
+            "one upstream namespace; or `scope: {sameAsUpstream: true}` for every dependent; or \
+             `id: {from: UID}` or `{from: NamespacedName}`; or, for names that are unique over \
+             all namespaces, such as GUIDs, `unique: true`",
+            "limit the upstream's scope to one namespace, or change what the label carries",
+        );
     }
 }
 
@@ -263,7 +258,7 @@ struct Selected<'d> {
     label: &'d LabelKey,
     label_place: &'d Place,
     scope: Option<&'d Scope>,
-    propagation: Option<&'d Located<super::rule::Propagation>>,
+    propagation: Option<&'d Located<Propagation>>,
 }
 
 impl<'d> Selected<'d> {

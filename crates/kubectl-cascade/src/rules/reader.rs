@@ -56,7 +56,12 @@ impl<'n> Fields<'n> {
 impl Reader<'_> {
     /// The fields of a mapping; unknown ones, those of later versions, repeated ones and nulls
     /// are reported and left out.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, place: &Place, known: &[&str]) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        place: &Place,
+        known: &[&str],
+    ) -> Option<Fields<'n>> {
         let expected = known.join(", ");
         let Content::Mapping(entries) = &node.content else {
             let found = node.describe(self.text);
@@ -187,7 +192,8 @@ impl Reader<'_> {
     ) -> Option<&'n str> {
         let text = self.text(field, allowed, remedy)?;
         if !is_valid(text) {
-            self.problems.add(&field.1, format!("{text:?}"), allowed, remedy);
+            self.problems
+                .add(&field.1, format!("{text:?}"), allowed, remedy);
         }
         is_valid(text).then_some(text)
     }
@@ -203,7 +209,8 @@ impl Reader<'_> {
         let place = field.1.clone();
         let value = text.parse().ok();
         if value.is_none() {
-            self.problems.add(&place, format!("{text:?}"), allowed, remedy);
+            self.problems
+                .add(&place, format!("{text:?}"), allowed, remedy);
         }
         value.map(|value| Located { value, place })
     }
@@ -232,4 +239,3 @@ impl Reader<'_> {
         value.map(|(_, value)| *value)
     }
 }
-
