@@ -405,12 +405,14 @@ impl Reader<'_> {
     ) -> Option<Located<Scope>> {
         let fields = self.fields(node, place, known)?;
         let [(key, value)] = fields.entries.as_slice() else {
-            let found = match fields.entries.as_slice() {
-                [] => node.describe(self.text),
-                several => {
-                    let names: Vec<_> = several.iter().map(|(key, _)| key.name.as_str()).collect();
-                    format!("{} together", names.join(" and "))
+            let names: Vec<_> = fields.entries.iter().map(|(key, _)| &*key.name).collect();
+            let found = match &node.content {
+                // What is there instead has been reported.
+                Content::Mapping(entries) if names.is_empty() && !entries.is_empty() => {
+                    return None;
                 }
+                _ if names.is_empty() => node.describe(self.text),
+                _ => format!("{} together", names.join(" and ")),
             };
             self.problems
                 .add(place, found, allowed, "say in one way where to look");
