@@ -209,6 +209,7 @@ impl Namespaces {
     }
 
     /// The namespaces, in the order of their names.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Namespace> {
         self.0.iter()
     }

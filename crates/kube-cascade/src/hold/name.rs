@@ -84,9 +84,9 @@ fn is_like_a_cut_one(rule: &str) -> bool {
 }
 
 fn hex(bytes: &[u8], digits: usize) -> String {
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    text
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digit = |nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    nibbles.map(digit).take(digits).collect()
 }
 
 /// The name of an installation: a DNS label of at most 20 bytes.
