@@ -179,7 +179,8 @@ async fn serve(stream: TcpStream, forward: Forward, faults: Faults) {
             if answer.is_err() {
                 unanswered.store(true, Ordering::Relaxed);
             }
-            answer
+            // A concrete error, because rustc cannot prove the boxed one `Send` in here.
+            answer.map_err(io::Error::other)
         }
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), handler);
