@@ -13,7 +13,7 @@ pub use call::{CallError, Class};
 pub(crate) use watch::HELD;
 pub use watch::{IdSource, KubernetesSource};
 
-pub(crate) use call::{call, request};
+pub(crate) use call::request;
 pub(crate) use kind::{Kinds, Resource};
 pub(crate) use list::{Query, list};
 pub(crate) use object::{Meta, Partial};

@@ -57,7 +57,8 @@ impl Deleter<'_> {
         let expires = Instant::now() + WARRANT;
         let (batch, rest) = warrant.into_parts();
         let mut applied = Applied { rest, ..Applied::default() };
-        let deletes = batch.into_iter().map(|target| self.attempt(target, expires));
+        let deletes: Vec<_> =
+            batch.into_iter().map(|target| self.attempt(target, expires)).collect();
         let mut deletes = stream::iter(deletes).buffer_unordered(self.pace.in_flight().get());
         while let Some((target, attempt)) = deletes.next().await {
             match attempt {

@@ -331,7 +331,7 @@ impl CascadingDelete {
         if let Some(uid) = envelope.uid()
             && progress.uid.as_deref() != Some(uid)
         {
-            *progress = Progress { uid: Some(uid.into()), ..Progress::default() };
+            *progress = Progress::of(uid);
         }
         work(progress)
     }

@@ -185,9 +185,10 @@ impl CascadingDelete {
             }
             let evidence = self.confirm(envelope).await?;
             let contended = std::mem::take(&mut applied.contended);
-            let once_more = contended
+            let once_more: Vec<_> = contended
                 .into_iter()
-                .map(|target| self.once_more(envelope, target, &evidence, case, selected));
+                .map(|target| self.once_more(envelope, target, &evidence, case, selected))
+                .collect();
             let width = self.pace.in_flight().get();
             let mut answers = stream::iter(once_more).buffer_unordered(width);
             while let Some(answer) = answers.next().await {

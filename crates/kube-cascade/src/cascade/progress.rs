@@ -61,6 +61,11 @@ pub(super) enum Next {
 }
 
 impl Progress {
+    /// The beginning of the cascade of one upstream.
+    pub(super) fn of(uid: &str) -> Self {
+        Self { uid: Some(uid.into()), ..Self::default() }
+    }
+
     /// Something was deleted or still terminates: how long to wait before the next pass.
     pub(super) fn busy(&mut self, deleted: usize) -> Duration {
         self.quiet = None;

@@ -135,7 +135,10 @@ pub(super) async fn read(
     selected: &[Selected<'_>],
     upstream_namespace: Option<&str>,
 ) -> Result<Plan, ReadErrors> {
-    let lists = selected.iter().map(|selected| read_kind(kinds, selected, upstream_namespace));
+    let lists: Vec<_> = selected
+        .iter()
+        .map(|selected| read_kind(kinds, selected, upstream_namespace))
+        .collect();
     let lists: Vec<_> = stream::iter(lists).buffered(LISTS).collect().await;
     let (mut seen, mut errors) = (Vec::new(), Vec::new());
     for list in lists {

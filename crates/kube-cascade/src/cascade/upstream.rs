@@ -89,9 +89,10 @@ impl Upstream {
         self
     }
 
-    /// Looks for no namesakes: every dependent is in its upstream's own namespace.
+    /// Looks for no namesakes: every dependent is in its upstream's own namespace
+    /// ([`Scope::SameAsUpstream`](crate::cascade::Scope::SameAsUpstream)), which separates them.
     #[must_use]
-    pub(crate) fn separated_by_namespace(mut self) -> Self {
+    pub fn separated_by_namespace(mut self) -> Self {
         if let Confirm::Kubernetes(confirmed) = &mut self.0 {
             confirmed.namesakes = Namesakes::Nowhere;
         }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, future::try_join_all, pin_mut};
+use futures::{StreamExt, future::try_join_all, pin_mut};
 use kube::{
     Client,
     api::{WatchEvent, WatchParams},
@@ -251,7 +251,7 @@ impl Epoch<'_> {
         feed: &mut Feed,
     ) -> Result<(), CallError> {
         let attempted = || format!("watch {}", self.source.kind);
-        let failed = |error| CallError::from_kube(attempted(), error);
+        let failed = |error: kube::Error| CallError::from_kube(attempted(), error);
         let params = WatchParams {
             label_selector: self.source.labels.clone(),
             timeout: Some(WATCH_SECONDS),
@@ -262,7 +262,6 @@ impl Epoch<'_> {
         let request = request.map_err(|error| failed(kube::Error::BuildRequest(error)))?;
         let client = self.source.kinds.client();
         let events = call::call(attempted, client.request_events::<Partial>(request)).await?;
-        let events = events.into_stream();
         pin_mut!(events);
         loop {
             let event = match timeout(SILENCE, events.next()).await {
