@@ -557,7 +557,7 @@ fn a_document_that_is_no_yaml_or_too_much_of_it_is_refused() {
     for text in [
         "a: [",
         "a: b: c",
-        "\tx",
+        "a:\n\tb: c",
         "? [a]\n: b",
         "a: !thing b",
         "<<: {a: b}",
