@@ -26,8 +26,8 @@ use crate::{
 
 /// Runs the command line and says how it ended. The first argument is the program's own name.
 #[must_use]
-pub fn main(arguments: Vec<OsString>) -> Exit {
-    match parse(&arguments) {
+pub fn main(arguments: &[OsString]) -> Exit {
+    match parse(arguments) {
         Ok(cli) => execute(cli).unwrap_or_else(|failure| {
             eprintln!("error: {failure}");
             failure.exit()
@@ -175,7 +175,7 @@ pub struct RunOptions {
     )]
     pub leader_elect: bool,
 
-    /// Where to serve /metrics, /healthz and /readyz
+    /// Where to serve metrics and health
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 

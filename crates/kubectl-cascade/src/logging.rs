@@ -55,9 +55,10 @@ enum Format {
 
 impl Format {
     fn of(is_terminal: bool, no_color: bool) -> Self {
-        match is_terminal {
-            true => Self::Readable { colours: !no_color },
-            false => Self::Json,
+        if is_terminal {
+            Self::Readable { colours: !no_color }
+        } else {
+            Self::Json
         }
     }
 }

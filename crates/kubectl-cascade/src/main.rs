@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    kubectl_cascade::cli::main(std::env::args_os().collect()).into()
+    let arguments: Vec<_> = std::env::args_os().collect();
+    kubectl_cascade::cli::main(&arguments).into()
 }

@@ -102,6 +102,18 @@ impl Selection {
         &self.scope
     }
 
+    /// The label whose value is the ID; `None` for [`Selection::every_object_in`].
+    ///
+    /// For those who look for objects by the label's existence. What selects the dependents of an
+    /// upstream is [`Selection::selector`] and nothing else.
+    #[must_use]
+    pub fn label_key(&self) -> Option<&LabelKey> {
+        match &self.by {
+            By::Label(key) => Some(key),
+            By::EveryObject => None,
+        }
+    }
+
     /// What selects the dependents of the upstream with this ID.
     ///
     /// # Errors
