@@ -628,9 +628,8 @@ fn anchors_are_followed_and_their_problems_placed_where_they_are_used() {
 
 #[test]
 fn a_file_that_is_none_of_ours_does_not_fill_the_screen() {
-    let text = (0..100)
-        .map(|n| format!("  field{n}: x\n"))
-        .collect::<String>();
+    let field = |n| format!("  field{n}: x");
+    let text = (0..100).map(field).collect::<Vec<_>>().join("\n") + "\n";
     let error = parse("rules.yaml", &changed("spec:\n", &format!("spec:\n{text}"))).unwrap_err();
     assert_eq!(error.problems().len(), 100);
     assert!(error.to_string().ends_with("\nand 50 more"));
