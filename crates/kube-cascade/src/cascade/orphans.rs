@@ -48,7 +48,7 @@ impl CascadingDelete {
     pub async fn orphans(&self) -> Result<Orphans, ReadErrors> {
         let mut by_id = BTreeMap::<String, Found>::new();
         for dependent in &self.dependents {
-            let Some(key) = dependent.selection().key() else { continue };
+            let Some(key) = dependent.selection().label_key() else { continue };
             let resource = self.kinds.resolve(dependent.kind()).await.map_err(ReadError::from)?;
             let scopes = match dependent.selection().scope() {
                 Scope::SameAsUpstream => BTreeSet::from([None]),

@@ -31,7 +31,7 @@ use crate::names::{self, Namespace};
 ///
 /// Without the label it does not compile,
 ///
-/// ```compile_fail
+/// ```compile_fail,E0061
 /// use kube_cascade::cascade::{LabelKey, Scope, Selection};
 ///
 /// Selection::label(Scope::AllNamespaces);
@@ -39,7 +39,7 @@ use crate::names::{self, Namespace};
 ///
 /// nor without the scope,
 ///
-/// ```compile_fail
+/// ```compile_fail,E0061
 /// use kube_cascade::cascade::{LabelKey, Scope, Selection};
 ///
 /// let key: LabelKey = "example.com/project".parse()?;
@@ -49,7 +49,7 @@ use crate::names::{self, Namespace};
 ///
 /// nor with unchecked text for a label,
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// use kube_cascade::cascade::{LabelKey, Scope, Selection};
 ///
 /// Selection::label("", Scope::AllNamespaces);
@@ -57,7 +57,7 @@ use crate::names::{self, Namespace};
 ///
 /// nor from nothing.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// use kube_cascade::cascade::{LabelKey, Scope, Selection};
 ///
 /// Selection::default();
@@ -102,9 +102,12 @@ impl Selection {
         &self.scope
     }
 
-    /// The label's key, unless every object is selected.
+    /// The label whose value is the ID; `None` for [`Selection::every_object_in`].
+    ///
+    /// For those who look for objects by the label's existence. What selects the dependents of an
+    /// upstream is [`Selection::selector`] and nothing else.
     #[must_use]
-    pub fn key(&self) -> Option<&LabelKey> {
+    pub fn label_key(&self) -> Option<&LabelKey> {
         match &self.by {
             By::Label(key) => Some(key),
             By::EveryObject => None,

@@ -8,7 +8,7 @@ use std::{fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor},
 };
 use serde_saphyr::{
     DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned,
@@ -230,11 +230,9 @@ impl<'de> Visitor<'de> for ContentVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = access.next_key::<Node>()? {
-            let Content::Text(name) = key.content else {
-                return Err(A::Error::custom("a key that is no text; quote it"));
-            };
-            let line = key.line;
+        // As text, so that a plain `no:` or `1:` is a field that we do not know.
+        while let Some(key) = access.next_key::<Spanned<String>>()? {
+            let (name, line) = (key.value, key.referenced.line());
             entries.push((Key { name, line }, access.next_value()?));
         }
         Ok(Content::Mapping(entries))

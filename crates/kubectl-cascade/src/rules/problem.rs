@@ -4,6 +4,9 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
+/// How many problems are shown: a file that is none of ours has thousands.
+const SHOWN: usize = 50;
+
 /// Everything that is wrong with a set of rules, in the order of the files.
 #[derive(Debug, Error)]
 pub struct RulesError {
@@ -18,16 +21,20 @@ impl RulesError {
     }
 }
 
+/// Shows the first 50.
 impl fmt::Display for RulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
             1 => write!(f, "the rules have a problem; nothing was started")?,
             n => write!(f, "the rules have {n} problems; nothing was started")?,
         }
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(SHOWN) {
             write!(f, "\n{problem}")?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{fs, num::NonZeroUsize};
 
 use kube_cascade::cascade::Scope;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -305,7 +306,7 @@ fn what_yaml_takes_for_something_else_is_to_be_quoted() {
 }
 
 #[test]
-fn missing_and_mistaken_fields_are_refused_with_their_paths() {
+fn missing_and_misnamed_parts_are_refused_with_their_paths() {
     check(&[
         ("  mode: Enforce\n", "", "spec.mode", 4, "nothing"),
         (
@@ -374,6 +375,12 @@ fn missing_and_mistaken_fields_are_refused_with_their_paths() {
             10,
             "\"name\"",
         ),
+    ]);
+}
+
+#[test]
+fn mistaken_values_are_refused_with_their_paths() {
+    check(&[
         (
             "hold: true",
             "hold: \"true\"",
@@ -427,12 +434,23 @@ fn missing_and_mistaken_fields_are_refused_with_their_paths() {
         ),
         (
             "limit: 1000",
+            "no: 1000",
+            "spec.no",
+            18,
+            "the unknown field `no`",
+        ),
+        (
+            "limit: 1000",
             "limits: 1000",
             "spec.limits",
             18,
             "the unknown field `limits`",
         ),
     ]);
+}
+
+#[test]
+fn parts_that_are_missing_are_named_once() {
     let whole = changed("spec:", "spec: {}\nother:");
     assert_eq!(
         fields(&whole),
@@ -557,7 +575,7 @@ fn a_document_that_is_no_yaml_or_too_much_of_it_is_refused() {
     for text in [
         "a: [",
         "a: b: c",
-        "\tx",
+        "a:\n\tb: c",
         "? [a]\n: b",
         "a: !thing b",
         "<<: {a: b}",
@@ -597,12 +615,24 @@ fn json_and_windows_files_are_read_as_well() {
 
 #[test]
 fn anchors_are_followed_and_their_problems_placed_where_they_are_used() {
-    let text = changed("{namespaces: [tenants]}", "&place {namespaces: [tenants]}");
-    let text = text.replace("scope: {namespaces: [region]}", "scope: *place");
-    assert_eq!(
-        accept(&text)[0].dependents()[0].scope().to_string(),
-        "tenants"
-    );
+    let text = changed("{namespaces: [tenants]}", "{namespaces: &place [tenants]}");
+    let used = |text: &str| text.replace("{namespaces: [region]}", "{namespaces: *place}");
+    let [rule] = accept(&used(&text)).try_into().unwrap();
+    assert_eq!(rule.dependents()[0].scope().to_string(), "tenants");
+
+    let text = changed("identity.example.com", "&place [1]");
+    let text = text.replace("label: example.com/project", "label: *place");
+    let lines: Vec<_> = problems(&text).iter().map(Problem::line).collect();
+    assert_eq!(lines, [Some(7), Some(15)]);
+}
+
+#[test]
+fn a_file_that_is_none_of_ours_does_not_fill_the_screen() {
+    let field = |n| format!("  field{n}: x");
+    let text = (0..100).map(field).collect::<Vec<_>>().join("\n") + "\n";
+    let error = parse("rules.yaml", &changed("spec:\n", &format!("spec:\n{text}"))).unwrap_err();
+    assert_eq!(error.problems().len(), 100);
+    assert!(error.to_string().ends_with("\nand 50 more"));
 }
 
 #[test]
@@ -694,16 +724,21 @@ fn fault_08_a_dangerous_kind_is_refused_unless_it_is_meant() {
 
 /// A rule from one kind to others, all cluster-scoped, with a label of its own.
 fn edge(name: &str, from: &str, to: &[&str]) -> String {
-    let mut text = format!(
-        "---\napiVersion: kube-cascade.dev/v1alpha1\nkind: ClusterCascadeRule\nmetadata: {{name: {name}}}\n\
-         spec:\n  mode: Report\n  upstream: {{group: x.dev, kind: {from}}}\n  dependents:\n"
-    );
-    for kind in to {
-        text += &format!(
-            "  - {{group: x.dev, kind: {kind}, label: x.dev/{name}, allowDangerous: true}}\n"
-        );
-    }
-    text
+    let dependent = |kind: &&str| {
+        format!("  - {{group: x.dev, kind: {kind}, label: x.dev/{name}, allowDangerous: true}}\n")
+    };
+    format!(
+        "---
+apiVersion: kube-cascade.dev/v1alpha1
+kind: ClusterCascadeRule
+metadata: {{name: {name}}}
+spec:
+  mode: Report
+  upstream: {{group: x.dev, kind: {from}}}
+  dependents:
+{}",
+        to.iter().map(dependent).collect::<String>()
+    )
 }
 
 #[test]
@@ -971,4 +1006,25 @@ fn a_path_without_rules_is_an_error() {
             .found()
             .starts_with("a file that cannot be read: No such file")
     );
+}
+
+proptest! {
+    /// Whatever a line is replaced with, the rules are read or refused with a place; neither
+    /// panics, and a rule that is read has at least one dependent.
+    #[test]
+    fn any_damage_is_read_or_refused(
+        line in 0_usize..18,
+        damage in prop_oneof![
+            any::<String>(),
+            "[ ]{0,6}[-a-zA-Z:]{0,12}: ?[-\\[\\]{}&*!|>'\"%@a-z0-9, .]{0,20}",
+            Just(String::new()),
+        ],
+    ) {
+        let mut lines: Vec<_> = PROJECT.lines().collect();
+        lines[line] = &damage;
+        match parse("rules.yaml", &lines.join("\n")) {
+            Ok(rules) => prop_assert!(rules.iter().all(|rule| !rule.dependents().is_empty())),
+            Err(error) => prop_assert!(!error.problems().is_empty()),
+        }
+    }
 }
