@@ -106,10 +106,11 @@ impl Server {
                 .boxed_unsync()
         };
         let mut response = Response::new(body);
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            "application/json".parse().expect("valid header value"),
-        );
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !watch {
+            headers.insert(CONTENT_LENGTH, ANSWER.len().into());
+        }
         Ok(response)
     }
 }

@@ -345,7 +345,7 @@ async fn a_gate_hands_calls_out_in_order_and_lets_all_go_once_it_is_open() {
         .recorder()
         .all()
         .iter()
-        .map(kube_sim::fault::Recorded::outcome)
+        .map(Recorded::outcome)
         .collect();
     let answered = Outcome::Answered(StatusCode::OK);
     assert_eq!(outcomes, [Outcome::Pending, answered, Outcome::Pending]);
