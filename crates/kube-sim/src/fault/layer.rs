@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, Either, select};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use http::{Request, Response, header::CONTENT_LENGTH, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -137,7 +140,11 @@ async fn pass(
     // The line is polled first, so that nothing is sent on one that is down.
     let result = match select(&mut broken, pin!(exchange.run(head, body, send))).await {
         Either::Left(_) => Err(Failure::Reset),
-        Either::Right((result, _)) => result,
+        // A hook may have taken the line down in the very poll that ended the exchange.
+        Either::Right((result, broken)) => match broken.now_or_never() {
+            Some(()) => Err(Failure::Reset),
+            None => result,
+        },
     };
     match result {
         Ok(response) => {

@@ -38,13 +38,18 @@ use super::{body::FaultBody, faults::Faults};
 /// It forwards to a service that the caller gives, so it needs no TLS and no credentials of its
 /// own. In front of a real API server that service is a client:
 ///
-/// ```ignore
+/// ```no_run
+/// # use kube_sim::fault::{FaultProxy, Faults};
+/// # async fn example(faults: Faults) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = kube::Client::try_default().await?;
 /// let upstream = tower::service_fn(move |request| {
-///     let client = client.clone(); // a kube::Client
+///     let client = client.clone();
 ///     async move { client.send(request).await }
 /// });
 /// let proxy = FaultProxy::start(upstream, &faults).await?;
 /// let config = kube::Config::new(proxy.url().parse()?);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// Whoever talks to the proxy is, for the API server, whom that client authenticates as. All

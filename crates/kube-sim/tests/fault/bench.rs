@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, channel::mpsc, future::BoxFuture};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -103,10 +106,11 @@ impl Server {
                 .boxed_unsync()
         };
         let mut response = Response::new(body);
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            "application/json".parse().expect("valid header value"),
-        );
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !watch {
+            headers.insert(CONTENT_LENGTH, ANSWER.len().into());
+        }
         Ok(response)
     }
 }

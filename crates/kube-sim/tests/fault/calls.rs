@@ -1,6 +1,7 @@
 //! What can happen to a single call.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -8,13 +9,16 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::StreamExt;
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode,
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use kube_sim::fault::{Action, Answer, Gate, Match, Outcome, Rule, Verb};
+use http_body_util::Full;
+use kube_sim::fault::{Action, Answer, Faults, Gate, Match, Outcome, Recorded, Rule, Verb};
 use tokio::time::Instant;
+use tower::{Layer, ServiceExt};
 
 use crate::bench::{ANSWER, BLUE, Bench, LIST, both, is_pending, is_reset};
 
@@ -172,6 +176,30 @@ async fn a_stalled_call_is_accepted_and_stays_unanswered_while_others_pass() {
     .await;
 }
 
+#[tokio::test]
+async fn a_call_that_the_server_does_not_answer_does_not_hold_others() {
+    let server = tower::service_fn(|request: Request<Full<Bytes>>| async move {
+        if request.method() == Method::DELETE {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let faults = Faults::new();
+    let service = faults.layer().layer(server);
+    let request = |method| {
+        Request::builder()
+            .method(method)
+            .uri(BLUE)
+            .body(Full::default())
+    };
+    let delete = request(Method::DELETE).expect("a valid request");
+    let mut slow = service.clone().oneshot(delete);
+    assert!(is_pending(&mut slow).await);
+    assert_eq!(faults.recorder().deletes()[0].forwarded(), 1);
+    let get = request(Method::GET).expect("a valid request");
+    service.oneshot(get).await.expect("an answer");
+}
+
 #[tokio::test(start_paused = true)]
 async fn delays_take_the_time_they_say_before_and_after_the_server() {
     let bench = Bench::layer();
@@ -317,7 +345,7 @@ async fn a_gate_hands_calls_out_in_order_and_lets_all_go_once_it_is_open() {
         .recorder()
         .all()
         .iter()
-        .map(kube_sim::fault::Recorded::outcome)
+        .map(Recorded::outcome)
         .collect();
     let answered = Outcome::Answered(StatusCode::OK);
     assert_eq!(outcomes, [Outcome::Pending, answered, Outcome::Pending]);
