@@ -31,15 +31,18 @@ pub(crate) struct Intake {
     pub(super) news: Notify,
     /// The count of complete snapshots.
     pub(super) snapshots: watch::Sender<u64>,
+    /// Told after whatever changes the statistics.
+    pub(super) changes: watch::Sender<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// The epoch that may speak; words of others come from a feed that outlived its own.
     epoch: u64,
     table: Table,
     lanes: Vec<Lane>,
     malformed: u64,
+    snapshots: u64,
 }
 
 /// One consumer's work.
@@ -57,15 +60,14 @@ impl Intake {
             .map(|(consumer, lanes)| Lane { consumer, lanes })
             .collect();
         let state = State {
-            epoch: 0,
-            table: Table::default(),
             lanes,
-            malformed: 0,
+            ..State::default()
         };
         Self {
             state: Mutex::new(state),
             news: Notify::new(),
             snapshots: watch::Sender::new(0),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -85,13 +87,15 @@ impl Intake {
     /// Ends a snapshot that contained everything.
     pub(crate) fn complete_snapshot(&self, epoch: u64, number: u64) {
         let completed = self.during(epoch, |state| {
+            state.snapshots += 1;
             for absent in state.table.complete_snapshot(number) {
                 state.offer(&absent);
             }
         });
         if completed.is_some() {
-            self.snapshots.send_modify(|count| *count += 1);
             self.news.notify_one();
+            self.snapshots.send_modify(|count| *count += 1);
+            self.changes.send_replace(());
         }
     }
 
@@ -104,6 +108,7 @@ impl Intake {
         });
         if news.flatten().is_some() {
             self.news.notify_one();
+            self.changes.send_replace(());
         }
     }
 
@@ -115,24 +120,21 @@ impl Intake {
                 why = malformed.why(),
                 "malformed envelope ignored"
             );
+            self.changes.send_replace(());
         }
     }
 
     /// Takes the next call for the consumer of that number.
     pub(super) fn start(&self, consumer: usize, now: Instant) -> Option<Delivery> {
-        self.lock().lanes.get_mut(consumer)?.lanes.start(now)
+        let delivery = self.lock().lanes.get_mut(consumer)?.lanes.start(now)?;
+        self.changes.send_replace(());
+        Some(delivery)
     }
 
     /// Records how a call ended, and forgets a key that is gone once nobody needs it any more.
     pub(super) fn finish(&self, consumer: usize, key: &Key, verdict: Verdict, now: Instant) {
-        let mut state = self.lock();
-        let Some(lane) = state.lanes.get_mut(consumer) else {
-            return;
-        };
-        lane.lanes.finish(key, verdict, now);
-        if !state.lanes.iter().any(|lane| lane.lanes.holds(key)) {
-            state.table.forget_gone(key);
-        }
+        self.lock().finish(consumer, key, verdict, now);
+        self.changes.send_replace(());
     }
 
     /// When the next delayed call of any consumer is due.
@@ -150,7 +152,7 @@ impl Intake {
         let mut stats = Stats {
             known: state.table.len(),
             malformed: state.malformed,
-            snapshots: *self.snapshots.borrow(),
+            snapshots: state.snapshots,
             ..Stats::default()
         };
         for Lane { consumer, lanes } in &state.lanes {
@@ -185,6 +187,16 @@ impl State {
     fn offer(&mut self, news: &Envelope) {
         for lane in &mut self.lanes {
             lane.lanes.offer(news.clone());
+        }
+    }
+
+    fn finish(&mut self, consumer: usize, key: &Key, verdict: Verdict, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(consumer) else {
+            return;
+        };
+        lane.lanes.finish(key, verdict, now);
+        if !self.lanes.iter().any(|lane| lane.lanes.holds(key)) {
+            self.table.forget_gone(key);
         }
     }
 }
