@@ -10,7 +10,6 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use tracing::warn;
 
 use super::{
     lanes::{Lanes, Verdict},
@@ -20,7 +19,6 @@ use super::{
 use crate::{
     consumer::Delivery,
     envelope::{Envelope, Key},
-    source::Malformed,
 };
 
 /// The state of one queue.
@@ -112,16 +110,11 @@ impl Intake {
         }
     }
 
-    /// Counts and logs something that is no envelope.
-    pub(crate) fn malformed(&self, epoch: u64, malformed: &Malformed) {
-        if self.during(epoch, |state| state.malformed += 1).is_some() {
-            warn!(
-                what = malformed.what(),
-                why = malformed.why(),
-                "malformed envelope ignored"
-            );
-            self.changes.send_replace(());
-        }
+    /// Counts something that is no envelope; whether anybody listens.
+    pub(crate) fn malformed(&self, epoch: u64) -> bool {
+        let counted = self.during(epoch, |state| state.malformed += 1).is_some();
+        self.changes.send_replace(());
+        counted
     }
 
     /// Takes the next call for the consumer of that number.
@@ -148,14 +141,14 @@ impl Intake {
 
     /// What the queue holds at this moment.
     pub(super) fn stats(&self) -> Stats {
-        let state = self.lock();
+        let held = self.lock();
         let mut stats = Stats {
-            known: state.table.len(),
-            malformed: state.malformed,
-            snapshots: state.snapshots,
+            known: held.table.len(),
+            malformed: held.malformed,
+            snapshots: held.snapshots,
             ..Stats::default()
         };
-        for Lane { consumer, lanes } in &state.lanes {
+        for Lane { consumer, lanes } in &held.lanes {
             let counts = lanes.counts();
             stats.pending += counts.pending;
             stats.running += counts.running;
