@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("failed to read the cup")]
+    #[error("failed to read the count")]
     struct Outer(#[source] std::num::ParseIntError);
 
     #[test]
@@ -32,7 +32,7 @@ mod tests {
         let outer = Outer("x".parse::<u8>().unwrap_err());
         assert_eq!(
             Chain(&outer).to_string(),
-            "failed to read the cup: invalid digit found in string"
+            "failed to read the count: invalid digit found in string"
         );
     }
 }

@@ -98,7 +98,6 @@ pub struct Queue {
 
 impl Queue {
     /// Starts a queue of what `source` feeds; it needs at least one consumer.
-    #[must_use]
     pub fn builder(source: impl Source) -> QueueBuilder {
         QueueBuilder {
             source: Box::new(source),

@@ -7,6 +7,8 @@
 
 use std::{error::Error, future::Future, pin::Pin, sync::Arc};
 
+use tracing::warn;
+
 use crate::{
     envelope::{Envelope, Key, State},
     queue::Intake,
@@ -153,7 +155,10 @@ impl Feed {
 
     /// Counts and logs something that is no envelope.
     pub fn malformed(&mut self, malformed: Malformed) {
-        self.intake.malformed(self.epoch, &malformed);
+        let Malformed { what, why } = malformed;
+        if self.intake.malformed(self.epoch) {
+            warn!(what, why, "malformed envelope ignored");
+        }
     }
 }
 

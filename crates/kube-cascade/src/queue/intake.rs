@@ -10,7 +10,6 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use tracing::warn;
 
 use super::{
     lanes::{Lanes, Verdict},
@@ -20,7 +19,6 @@ use super::{
 use crate::{
     consumer::Delivery,
     envelope::{Envelope, Key},
-    source::Malformed,
 };
 
 /// The state of one queue.
@@ -31,15 +29,18 @@ pub(crate) struct Intake {
     pub(super) news: Notify,
     /// The count of complete snapshots.
     pub(super) snapshots: watch::Sender<u64>,
+    /// Told after whatever changes the statistics.
+    pub(super) changes: watch::Sender<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// The epoch that may speak; words of others come from a feed that outlived its own.
     epoch: u64,
     table: Table,
     lanes: Vec<Lane>,
     malformed: u64,
+    snapshots: u64,
 }
 
 /// One consumer's work.
@@ -57,15 +58,14 @@ impl Intake {
             .map(|(consumer, lanes)| Lane { consumer, lanes })
             .collect();
         let state = State {
-            epoch: 0,
-            table: Table::default(),
             lanes,
-            malformed: 0,
+            ..State::default()
         };
         Self {
             state: Mutex::new(state),
             news: Notify::new(),
             snapshots: watch::Sender::new(0),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -85,13 +85,15 @@ impl Intake {
     /// Ends a snapshot that contained everything.
     pub(crate) fn complete_snapshot(&self, epoch: u64, number: u64) {
         let completed = self.during(epoch, |state| {
+            state.snapshots += 1;
             for absent in state.table.complete_snapshot(number) {
                 state.offer(&absent);
             }
         });
         if completed.is_some() {
-            self.snapshots.send_modify(|count| *count += 1);
             self.news.notify_one();
+            self.snapshots.send_modify(|count| *count += 1);
+            self.changes.send_replace(());
         }
     }
 
@@ -104,35 +106,28 @@ impl Intake {
         });
         if news.flatten().is_some() {
             self.news.notify_one();
+            self.changes.send_replace(());
         }
     }
 
-    /// Counts and logs something that is no envelope.
-    pub(crate) fn malformed(&self, epoch: u64, malformed: &Malformed) {
-        if self.during(epoch, |state| state.malformed += 1).is_some() {
-            warn!(
-                what = malformed.what(),
-                why = malformed.why(),
-                "malformed envelope ignored"
-            );
-        }
+    /// Counts something that is no envelope; whether anybody listens.
+    pub(crate) fn malformed(&self, epoch: u64) -> bool {
+        let counted = self.during(epoch, |state| state.malformed += 1).is_some();
+        self.changes.send_replace(());
+        counted
     }
 
     /// Takes the next call for the consumer of that number.
     pub(super) fn start(&self, consumer: usize, now: Instant) -> Option<Delivery> {
-        self.lock().lanes.get_mut(consumer)?.lanes.start(now)
+        let delivery = self.lock().lanes.get_mut(consumer)?.lanes.start(now)?;
+        self.changes.send_replace(());
+        Some(delivery)
     }
 
     /// Records how a call ended, and forgets a key that is gone once nobody needs it any more.
     pub(super) fn finish(&self, consumer: usize, key: &Key, verdict: Verdict, now: Instant) {
-        let mut state = self.lock();
-        let Some(lane) = state.lanes.get_mut(consumer) else {
-            return;
-        };
-        lane.lanes.finish(key, verdict, now);
-        if !state.lanes.iter().any(|lane| lane.lanes.holds(key)) {
-            state.table.forget_gone(key);
-        }
+        self.lock().finish(consumer, key, verdict, now);
+        self.changes.send_replace(());
     }
 
     /// When the next delayed call of any consumer is due.
@@ -146,14 +141,14 @@ impl Intake {
 
     /// What the queue holds at this moment.
     pub(super) fn stats(&self) -> Stats {
-        let state = self.lock();
+        let held = self.lock();
         let mut stats = Stats {
-            known: state.table.len(),
-            malformed: state.malformed,
-            snapshots: *self.snapshots.borrow(),
+            known: held.table.len(),
+            malformed: held.malformed,
+            snapshots: held.snapshots,
             ..Stats::default()
         };
-        for Lane { consumer, lanes } in &state.lanes {
+        for Lane { consumer, lanes } in &held.lanes {
             let counts = lanes.counts();
             stats.pending += counts.pending;
             stats.running += counts.running;
@@ -185,6 +180,16 @@ impl State {
     fn offer(&mut self, news: &Envelope) {
         for lane in &mut self.lanes {
             lane.lanes.offer(news.clone());
+        }
+    }
+
+    fn finish(&mut self, consumer: usize, key: &Key, verdict: Verdict, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(consumer) else {
+            return;
+        };
+        lane.lanes.finish(key, verdict, now);
+        if !self.lanes.iter().any(|lane| lane.lanes.holds(key)) {
+            self.table.forget_gone(key);
         }
     }
 }

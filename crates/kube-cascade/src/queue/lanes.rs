@@ -19,7 +19,7 @@
 //! to fresh keys.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::OccupiedEntry},
     num::NonZeroUsize,
     time::Duration,
 };
@@ -252,7 +252,7 @@ impl Lanes {
                 Some(troubled.remove())
             }
             (Some(fresh), _) => Some(fresh.remove()),
-            (None, troubled) => troubled.map(|troubled| troubled.remove()),
+            (None, troubled) => troubled.map(OccupiedEntry::remove),
         }
     }
 

@@ -27,6 +27,22 @@ impl Monitor {
         self.intake.stats()
     }
 
+    /// Waits until what the queue holds is as wanted, which may be never.
+    ///
+    /// Every change is looked at, in time linear in the pending work: this is for tests and for
+    /// the start of a program, not for metrics.
+    pub async fn until(&self, wanted: impl Fn(&Stats) -> bool) -> Stats {
+        let mut changes = self.intake.changes.subscribe();
+        loop {
+            let stats = self.stats();
+            if wanted(&stats) {
+                return stats;
+            }
+            // The sender is in the intake, so it is there for as long as this waits.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// Follows the count of complete snapshots.
     ///
     /// The first one says that everything that existed at the start has been offered.

@@ -111,7 +111,9 @@ fn live(id: &str) -> Envelope {
 
 fn store_of(ids: &[&str]) -> MemoryStore {
     let store = MemoryStore::new();
-    ids.iter().for_each(|id| store.put(live(id)));
+    for id in ids {
+        store.put(live(id));
+    }
     store
 }
 
@@ -298,7 +300,7 @@ async fn parked_work_is_visible_and_heals_by_itself() {
         .unwrap();
     let monitor = queue.monitor();
     let shutdown = async {
-        sleep(MINUTE - SECOND).await;
+        sleep(59 * SECOND).await;
         let stats = monitor.stats();
         let [entry] = stats.parked() else {
             panic!("one entry: {stats:?}")
@@ -425,6 +427,95 @@ async fn a_source_that_cannot_be_read_is_tried_at_least_twice_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_epoch_is_followed_by_a_short_wait_whatever_came_before() {
+    /// Three epochs that fail at once, one that lasts, and one that fails at once, over and over.
+    struct Flaky(Arc<Mutex<Vec<Duration>>>, Instant);
+    impl Source for Flaky {
+        async fn run(&mut self, _: Feed) -> Result<(), SourceError> {
+            let number = {
+                let mut waits = self.0.lock().unwrap();
+                waits.push(self.1.elapsed());
+                waits.len()
+            };
+            if number % 4 == 0 {
+                sleep(MINUTE).await;
+            }
+            self.1 = Instant::now();
+            Err(SourceError::transient("connection reset"))
+        }
+    }
+    let waits = Arc::default();
+    let queue = Queue::builder(Flaky(Arc::clone(&waits), Instant::now()))
+        .consumer(scripted(&Log::new(), done))
+        .build()
+        .unwrap();
+    queue.run(sleep(30 * MINUTE)).await.unwrap();
+    let waits = waits.lock().unwrap();
+    for wait in waits.iter().skip(4).step_by(4) {
+        assert!(*wait <= SECOND + Duration::from_millis(1), "{waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_may_not_say_that_something_is_absent() {
+    struct Presumptuous;
+    impl Source for Presumptuous {
+        async fn run(&mut self, mut feed: Feed) -> Result<(), SourceError> {
+            feed.changed(live("a").in_state(State::Absent));
+            let mut snapshot = feed.snapshot();
+            snapshot.put(live("b").in_state(State::Absent));
+            snapshot.put(live("c").in_state(State::Vanished));
+            snapshot.complete();
+            pending().await
+        }
+    }
+    let log = Log::new();
+    let queue = Queue::builder(Presumptuous)
+        .consumer(scripted(&log, done))
+        .build()
+        .unwrap();
+    let monitor = queue.monitor();
+    queue.run(sleep(SECOND)).await.unwrap();
+    assert_eq!(
+        (monitor.stats().malformed(), monitor.stats().known()),
+        (3, 0)
+    );
+    assert_eq!(log.states(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_is_forgotten_once_it_is_handled() {
+    let (store, log) = (store_of(&["a", "b"]), Log::new());
+    let queue = Queue::builder(store.source())
+        .consumer(scripted(&log, done))
+        .build()
+        .unwrap();
+    let monitor = queue.monitor();
+    let shutdown = async {
+        monitor
+            .until(|stats| stats.known() == 2 && stats.pending() == 0)
+            .await;
+        store.remove(live("a").key());
+        monitor
+            .until(|stats| stats.known() == 1 && stats.pending() == 0)
+            .await;
+    };
+    queue.run(shutdown).await.unwrap();
+    assert_eq!(log.states(), [State::Live, State::Live, State::Vanished]);
+}
+
+/// A source that feeds one resource and then fails for good.
+struct Fatal;
+
+impl Source for Fatal {
+    async fn run(&mut self, mut feed: Feed) -> Result<(), SourceError> {
+        feed.changed(live("a"));
+        sleep(SECOND / 2).await;
+        Err(SourceError::fatal("the kind is gone"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fatal_error_of_the_source_drains_and_ends_the_queue() {
     let log = Log::new();
     let ended = Arc::new(AtomicUsize::new(0));
@@ -437,14 +528,6 @@ async fn a_fatal_error_of_the_source_drains_and_ends_the_queue() {
             Ok(Outcome::Done)
         })
     });
-    struct Fatal;
-    impl Source for Fatal {
-        async fn run(&mut self, mut feed: Feed) -> Result<(), SourceError> {
-            feed.changed(live("a"));
-            sleep(SECOND / 2).await;
-            Err(SourceError::fatal("the kind is gone"))
-        }
-    }
     let queue = Queue::builder(Fatal).consumer(consumer).build().unwrap();
     let QueueError::Source(error) = queue.run(pending()).await.unwrap_err();
     assert!(error.is_fatal());

@@ -213,9 +213,9 @@ fn parked_work_is_listed_and_judged_again_after_a_minute() {
         bench.lanes.parked().collect::<Vec<_>>(),
         [(&key(1), &parked())]
     );
-    bench.advance(PARK - Duration::from_nanos(1));
+    bench.advance(59 * SECOND);
     assert_eq!(bench.start(), None);
-    bench.advance(Duration::from_nanos(1));
+    bench.advance(SECOND);
     assert_eq!(bench.start().unwrap().attempt(), 0);
     assert_eq!(
         bench.lanes.parked().count(),
@@ -379,7 +379,7 @@ impl Model {
         match step {
             Step::Offer(number) => self.offer(number),
             Step::Advance(by) => self.bench.advance(by),
-            Step::Finish(which, verdict) => self.finish(which, verdict),
+            Step::Finish(which, verdict) => self.finish(which, &verdict),
         }
         while let Some(delivery) = self.bench.start() {
             self.started(&delivery);
@@ -425,7 +425,7 @@ impl Model {
         owed.running = true;
     }
 
-    fn finish(&mut self, which: usize, verdict: Verdict) {
+    fn finish(&mut self, which: usize, verdict: &Verdict) {
         let running: Vec<_> = self.running().map(|(key, _)| key.clone()).collect();
         let Some(key) = running.get(which % running.len().max(1)) else {
             return;
@@ -445,7 +445,7 @@ impl Model {
                 self.owed.remove(key);
                 return;
             }
-            Verdict::Recheck(delay) => (delay, delay),
+            Verdict::Recheck(delay) => (*delay, *delay),
             Verdict::Park(_) => (PARK, PARK),
             Verdict::Retry { floor } => {
                 let floor = floor.unwrap_or_default();
