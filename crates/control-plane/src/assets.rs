@@ -9,7 +9,8 @@
 use std::{
     env,
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -39,7 +40,7 @@ impl Assets {
     pub fn find_or_build() -> Result<Self, AssetsError> {
         match given_by_environment("KUBEBUILDER_ASSETS") {
             Some(folder) => Self::at(folder),
-            None => build::find_or_build(&cache()?, "go".as_ref()),
+            None => build::find_or_build(&cache()?, "go".as_ref(), say),
         }
     }
 
@@ -147,4 +148,9 @@ fn given_by_environment(name: &str) -> Option<PathBuf> {
 fn is_executable(path: &Path) -> bool {
     fs::metadata(path)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Unlike `eprintln!`, this is seen while a test runs.
+fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "control plane: {message}");
 }

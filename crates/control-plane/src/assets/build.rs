@@ -6,7 +6,7 @@ use std::{
     ffi::OsStr,
     fmt::Write as _,
     fs::{self, File},
-    io::{self, BufRead, BufReader, Write as _},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -25,14 +25,18 @@ const QUOTED: usize = 20;
 /// How often the build says that it goes on.
 const PROGRESS: Duration = Duration::from_secs(15);
 
-/// Finds the binaries in the cache, or builds them into it with this `go`.
-pub(super) fn find_or_build(cache: &Path, go: &OsStr) -> Result<Assets, AssetsError> {
+/// Finds the binaries in the cache, or builds them into it with this `go`, telling how far it is.
+pub(super) fn find_or_build(
+    cache: &Path,
+    go: &OsStr,
+    say: fn(&str),
+) -> Result<Assets, AssetsError> {
     let folder = cache.join(key());
     if let Ok(assets) = Assets::at(&folder) {
         return Ok(assets);
     }
     fs::create_dir_all(cache).map_err(in_cache(cache))?;
-    let _lock = lock(cache)?;
+    let _lock = lock(cache, say)?;
     // Whoever had the lock before may have built them.
     if let Ok(assets) = Assets::at(&folder) {
         return Ok(assets);
@@ -41,7 +45,7 @@ pub(super) fn find_or_build(cache: &Path, go: &OsStr) -> Result<Assets, AssetsEr
     // Not the key's name alone: the Go of a builder that was killed may still be at work.
     let staging = cache.join(format!("{}.{}.partial", key(), std::process::id()));
     fs::create_dir(&staging).map_err(in_cache(&staging))?;
-    let built = build(&staging, go).and_then(|()| Assets::at(staging.join("bin")));
+    let built = build(&staging, go, say).and_then(|()| Assets::at(staging.join("bin")));
     if let Ok(staged) = &built {
         // The only step that others see. Nobody else holds a folder of this name: under the lock
         // it was looked at, and found missing or incomplete.
@@ -65,7 +69,7 @@ fn key() -> String {
     })
 }
 
-fn build(staging: &Path, go: &OsStr) -> Result<(), AssetsError> {
+fn build(staging: &Path, go: &OsStr, say: fn(&str)) -> Result<(), AssetsError> {
     for (name, content) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
         let path = staging.join(name);
         fs::write(&path, content).map_err(in_cache(&path))?;
@@ -99,7 +103,7 @@ fn build(staging: &Path, go: &OsStr) -> Result<(), AssetsError> {
                 source,
             },
         })?;
-    let output = follow(&mut child, started);
+    let output = follow(&mut child, started, say);
     let status = child.wait().map_err(in_cache(staging))?;
     if !status.success() {
         return Err(AssetsError::Build { status, output });
@@ -111,7 +115,7 @@ fn build(staging: &Path, go: &OsStr) -> Result<(), AssetsError> {
 }
 
 /// Tells how far Go is, and returns its last lines.
-fn follow(child: &mut Child, started: Instant) -> String {
+fn follow(child: &mut Child, started: Instant, say: fn(&str)) -> String {
     let mut last_lines = VecDeque::new();
     let (mut lines, mut told) = (0, started);
     let output = BufReader::new(child.stderr.take().expect("it was asked for"));
@@ -164,7 +168,7 @@ fn go_version() -> &'static str {
         .expect("go.mod has a go line")
 }
 
-fn lock(cache: &Path) -> Result<File, AssetsError> {
+fn lock(cache: &Path, say: fn(&str)) -> Result<File, AssetsError> {
     let path = cache.join("lock");
     let lock = File::options()
         .create(true)
@@ -196,11 +200,6 @@ fn remove_leftovers(cache: &Path) -> Result<(), AssetsError> {
 fn in_cache(path: &Path) -> impl FnOnce(io::Error) -> AssetsError {
     let path: PathBuf = path.to_owned();
     |source| AssetsError::Cache { path, source }
-}
-
-/// Unlike `eprintln!`, this is seen while a test runs.
-fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "control plane: {message}");
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Fixture {
     }
 
     fn find_or_build(&self) -> Result<Assets, AssetsError> {
-        build::find_or_build(&self.cache(), self.go().as_os_str())
+        build::find_or_build(&self.cache(), self.go().as_os_str(), |_| ())
     }
 
     fn calls(&self) -> usize {
@@ -116,7 +116,7 @@ fn what_a_killed_builder_left_is_removed() {
 fn without_go_the_error_says_what_to_install() {
     let folder = tempfile::tempdir().unwrap();
     let go = folder.path().join("there-is-no-go");
-    let error = build::find_or_build(folder.path(), go.as_os_str()).unwrap_err();
+    let error = build::find_or_build(folder.path(), go.as_os_str(), |_| ()).unwrap_err();
     assert!(error.to_string().contains("install Go 1."), "{error}");
     assert!(error.to_string().contains("KUBEBUILDER_ASSETS"), "{error}");
 }

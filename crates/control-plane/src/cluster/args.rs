@@ -62,6 +62,8 @@ pub(super) fn controller_manager(admin: &User) -> Vec<String> {
         format!("--kubeconfig={kubeconfig}"),
         format!("--authentication-kubeconfig={kubeconfig}"),
         format!("--authorization-kubeconfig={kubeconfig}"),
+        // What tests rely on, and no more. Roles are not aggregated, so `view`, `edit` and `admin`
+        // grant nothing here.
         "--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller"
             .to_owned(),
         "--leader-elect=false".to_owned(),
