@@ -256,7 +256,12 @@ impl Lease {
             renewing.spawn(contender.clone().keep(candidacy, tenure));
             let output = work(term).await;
             let held = fence.is_held();
-            renewing.shutdown().await;
+            if held {
+                renewing.shutdown().await;
+            } else {
+                // It ends by itself with the fence, and says so; its panic loses the fence too.
+                renewing.join_next().await;
+            }
             if held || shutdown.clone().now_or_never().is_some() {
                 contender.release().await;
                 return Ok(Some(output));

@@ -206,6 +206,8 @@ async fn fault_45_a_stalled_holder_loses_its_fence_before_another_leads() {
     a.link.set(Mode::Stall);
     let stalled = until(&[&a, &b], SECOND * 20, || !a.leads()).await;
     assert!(stalled <= SECOND * 10 + TICK, "believed for {stalled:?}");
+    sleep(TICK).await;
+    assert_eq!(a.observed(), Observed::Unknown);
     let free = until(&[&a, &b], SECOND * 20, || b.leads()).await;
     assert!(
         free >= SECOND * 4,
@@ -449,6 +451,22 @@ async fn a_standby_ends_at_once_and_leaves_the_lease_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_former_leader_leaves_its_successors_lease_alone() {
+    let server = Server::new();
+    let a = Process::start(&server, "a");
+    until(&[&a], SECOND, || a.leads()).await;
+    let b = Process::start(&server, "b");
+    a.link.set(Mode::Stall);
+    until(&[&a, &b], SECOND * 40, || b.leads()).await;
+    a.link.set(Mode::Up);
+    pass(&[&a, &b], SECOND * 10).await;
+    assert_eq!(a.end().await.expect("nothing is refused"), None);
+    assert_eq!(server.holder("l").as_deref(), Some("b"));
+    pass(&[&b], SECOND * 60).await;
+    assert_eq!((b.terms(), b.leads()), (1, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn fault_49_two_installations_both_lead() {
     let server = Server::new();
     let one = Lease::new(server.link().client(), "ns", "kube-cascade-one", "a");
@@ -486,12 +504,12 @@ fn of_cluster(uid: &'static str) -> impl FnOnce(Lease) -> Lease {
 }
 
 async fn assert_refused(process: Process) {
-    assert_eq!(process.terms(), 0);
-    let error = process
-        .running
+    let terms = process.terms.clone();
+    let ended = timeout(SECOND * 60, process.running)
         .await
-        .expect("no panic")
-        .expect_err("it is refused");
+        .expect("it does not wait");
+    let error = ended.expect("no panic").expect_err("it is refused");
+    assert_eq!(terms.lock().expect("no panic").len(), 0);
     assert_eq!(
         error.to_string(),
         "refused to contend for lease ns/l: it is one's"

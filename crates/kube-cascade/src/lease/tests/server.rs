@@ -180,8 +180,9 @@ impl Server {
             (&Method::PUT, Some(version)) if sent["metadata"]["resourceVersion"] == version => {
                 store.write(&name, sent)
             }
-            (&Method::PUT, Some(_)) => status(409, "Conflict"),
-            (&Method::GET | &Method::PUT, None) => status(404, "NotFound"),
+            // Also for a Lease that is gone: Kubernetes takes its UID for a precondition (1.36).
+            (&Method::PUT, _) => status(409, "Conflict"),
+            (&Method::GET, None) => status(404, "NotFound"),
             (method, _) => panic!("{method} is not what a contender does"),
         }
     }
