@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::future::{BoxFuture, pending, ready};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::*;
 use crate::{
@@ -117,6 +120,14 @@ fn store_of(ids: &[&str]) -> MemoryStore {
     store
 }
 
+/// Runs a queue whose shutdown waits for something that a broken one would never show.
+async fn within(bound: Duration, run: impl Future<Output = Result<(), QueueError>>) {
+    let ended = timeout(bound, run).await;
+    ended
+        .expect("what the shutdown waits for was seen")
+        .unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bad_combination_is_refused_before_anything_runs() {
     let check = |prepare: fn(QueueBuilder) -> QueueBuilder, expected: BuildError| {
@@ -177,7 +188,7 @@ async fn what_is_done_is_not_delivered_again_by_another_epoch() {
         snapshots.wait_for(|count| *count == 2).await.unwrap();
         sleep(MINUTE).await;
     };
-    queue.run(shutdown).await.unwrap();
+    within(2 * MINUTE, queue.run(shutdown)).await;
     assert_eq!(log.states(), [State::Live]);
 }
 
@@ -500,7 +511,7 @@ async fn what_is_gone_is_forgotten_once_it_is_handled() {
             .until(|stats| stats.known() == 1 && stats.pending() == 0)
             .await;
     };
-    queue.run(shutdown).await.unwrap();
+    within(MINUTE, queue.run(shutdown)).await;
     assert_eq!(log.states(), [State::Live, State::Live, State::Vanished]);
 }
 
@@ -529,7 +540,8 @@ async fn a_fatal_error_of_the_source_drains_and_ends_the_queue() {
         })
     });
     let queue = Queue::builder(Fatal).consumer(consumer).build().unwrap();
-    let QueueError::Source(error) = queue.run(pending()).await.unwrap_err();
+    let run = timeout(MINUTE, queue.run(pending())).await;
+    let QueueError::Source(error) = run.expect("it ends by itself").unwrap_err();
     assert!(error.is_fatal());
     assert_eq!(
         crate::chain::Chain(&error).to_string(),
@@ -622,7 +634,7 @@ async fn the_source_is_gone_before_the_drain_begins() {
         .consumer(consumer)
         .build()
         .unwrap();
-    queue.run(shutdown.notified()).await.unwrap();
+    within(MINUTE, queue.run(shutdown.notified())).await;
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
 }
 
@@ -642,11 +654,7 @@ async fn a_dropped_run_drops_its_calls() {
         .consumer(consumer)
         .build()
         .unwrap();
-    assert!(
-        tokio::time::timeout(SECOND, queue.run(pending()))
-            .await
-            .is_err()
-    );
+    assert!(timeout(SECOND, queue.run(pending())).await.is_err());
     sleep(SECOND).await;
     assert_eq!((log.calls().len(), dropped.load(Ordering::Relaxed)), (1, 1));
 }
