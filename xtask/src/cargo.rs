@@ -15,7 +15,21 @@ pub(crate) fn workspace() -> &'static Path {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
+    forget_this_package(&mut command);
     command
+}
+
+/// Takes away what `cargo run` tells this process about its own package.
+///
+/// Build scripts of dependencies watch some of these variables, so an inner Cargo that still sees
+/// them builds half of the dependencies again, and the next outer one does so, too.
+pub(crate) fn forget_this_package(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let known = name.to_str().unwrap_or_default();
+        if known.starts_with("CARGO_PKG_") || known.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Cargo with an environment in which the control plane's binaries are found.

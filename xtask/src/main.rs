@@ -41,7 +41,7 @@ enum Task {
   cargo xtask with-cluster -- bash")]
     WithCluster {
         /// The command and its arguments.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(required = true, last = true)]
         command: Vec<OsString>,
     },
     /// Run every test of the workspace, also those that need a control plane.

@@ -23,7 +23,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{Result, exit_code};
+use crate::{Result, cargo::forget_this_package, exit_code};
 
 /// What a shell answers for a command that cannot be run.
 const NOT_FOUND: u8 = 127;
@@ -70,13 +70,15 @@ fn is_at_terminal() -> bool {
 }
 
 fn prepare(control_plane: &ControlPlane, program: &OsStr, at_terminal: bool) -> Command {
-    if at_terminal {
+    let mut command = if at_terminal {
         let mut command = Command::new(program);
         command.envs(control_plane.environment());
         command
     } else {
         control_plane.command(program)
-    }
+    };
+    forget_this_package(&mut command);
+    command
 }
 
 /// Who gets the signals that this process gets: the command, while it runs.

@@ -12,7 +12,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitStatus,
 };
 
@@ -47,6 +47,11 @@ impl Assets {
     /// The binaries in a folder.
     pub fn at(folder: impl Into<PathBuf>) -> Result<Self, AssetsError> {
         let folder = folder.into();
+        // Components have working folders of their own.
+        let folder = path::absolute(&folder).map_err(|source| AssetsError::Cache {
+            path: folder,
+            source,
+        })?;
         let missing: Vec<_> = BINARIES
             .into_iter()
             .filter(|name| !is_executable(&folder.join(name)))

@@ -214,7 +214,8 @@ impl ControlPlane {
 
     /// Starts a component that does not run, on the same port, and waits until it serves.
     ///
-    /// A controller manager that was left out at first can be started so later.
+    /// A controller manager that was left out at first can be started so later. One that ran
+    /// before counts as ready at once, because its first work is done.
     pub fn launch(&self, component: Component) -> Result<(), StartError> {
         self.start_component(component)
     }
@@ -300,7 +301,7 @@ impl Builder {
 #[non_exhaustive]
 pub enum StartError {
     /// There are no binaries to start.
-    #[error("failed to provide the control plane's binaries")]
+    #[error(transparent)]
     Assets(#[from] AssetsError),
     /// The temporary folder, or the process that removes it, could not be made.
     #[error("failed to prepare the control plane's folder")]

@@ -27,3 +27,21 @@ pub(crate) fn free() -> io::Result<u16> {
 pub(crate) fn were_taken(log: &str) -> bool {
     log.contains("address already in use")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_no_ephemeral_ones() {
+        assert!(RANGE.contains(&free().unwrap()));
+    }
+
+    #[test]
+    fn a_taken_port_is_told_from_other_ends() {
+        assert!(were_taken(
+            "listen tcp 127.0.0.1:2379: bind: address already in use"
+        ));
+        assert!(!were_taken("unknown flag: --no-such-flag"));
+    }
+}

@@ -1,6 +1,6 @@
 //! The control plane that all tests of one test binary share.
 
-use std::sync::OnceLock;
+use std::{error::Error, sync::OnceLock};
 
 use crate::ControlPlane;
 
@@ -20,9 +20,16 @@ use crate::ControlPlane;
 #[must_use]
 pub fn shared() -> &'static ControlPlane {
     static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-    let started = SHARED.get_or_init(|| ControlPlane::start().map_err(|error| error.to_string()));
+    let started = SHARED.get_or_init(|| ControlPlane::start().map_err(|error| with_causes(&error)));
     match started {
         Ok(control_plane) => control_plane,
         Err(message) => panic!("the shared control plane did not start: {message}"),
     }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.fold(error.to_string(), |message, cause| {
+        format!("{message}: {cause}")
+    })
 }

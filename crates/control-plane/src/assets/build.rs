@@ -19,6 +19,9 @@ use super::{Assets, AssetsError};
 const GO_MOD: &str = include_str!("../../../../tools/control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../../../tools/control-plane/go.sum");
 
+/// What Go is told besides the [`linker_flags`].
+const ARGUMENTS: [&str; 4] = ["install", "-v", "-mod=readonly", "-trimpath"];
+
 /// How many lines of a failed build are quoted.
 const QUOTED: usize = 20;
 
@@ -56,10 +59,17 @@ pub(super) fn find_or_build(
     built.and_then(|_| Assets::at(folder))
 }
 
-/// Changes with everything that goes into the binaries, the recipe in this file included.
+/// Changes with everything that goes into the binaries: modules, recipe, machine.
 fn key() -> String {
     let mut hash = Sha256::new();
-    for part in [GO_MOD, GO_SUM, &linker_flags(), OS, ARCH] {
+    for part in [
+        GO_MOD,
+        GO_SUM,
+        &ARGUMENTS.join(" "),
+        &linker_flags(),
+        OS,
+        ARCH,
+    ] {
         hash.update(part);
         hash.update([0]);
     }
@@ -81,7 +91,7 @@ fn build(staging: &Path, go: &OsStr, say: fn(&str)) -> Result<(), AssetsError> {
     ));
     let started = Instant::now();
     let mut child = Command::new(go)
-        .args(["install", "-v", "-mod=readonly", "-trimpath"])
+        .args(ARGUMENTS)
         .args(["-ldflags", &linker_flags(), "tool"])
         .current_dir(staging)
         .env("GOBIN", &binaries)

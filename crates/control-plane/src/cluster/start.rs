@@ -1,7 +1,7 @@
 //! Starting: in order, with the proof that each component is ready before the next.
 
 use std::{
-    env, io,
+    env, io, path,
     sync::{Mutex, atomic::AtomicUsize},
     thread,
     time::{Duration, Instant},
@@ -49,7 +49,7 @@ fn once(builder: &Builder, assets: Assets) -> Result<ControlPlane, StartError> {
 
 /// Everything but the processes.
 fn prepare(builder: &Builder, assets: Assets) -> io::Result<ControlPlane> {
-    let reaper = Reaper::start(&env::temp_dir())?;
+    let reaper = Reaper::start(&path::absolute(env::temp_dir())?)?;
     let folder = reaper.folder();
     let ports = Ports {
         etcd: ports::free()?,
