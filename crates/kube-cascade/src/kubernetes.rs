@@ -14,6 +14,6 @@ pub(crate) use watch::HELD;
 pub use watch::{IdSource, KubernetesSource};
 
 pub(crate) use call::request;
-pub(crate) use kind::{Kinds, Resource};
+pub(crate) use kind::{Kinds, Resource, get_path};
 pub(crate) use list::{Query, list};
 pub(crate) use object::{Meta, Partial};

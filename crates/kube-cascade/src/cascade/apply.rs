@@ -19,7 +19,6 @@ use super::{
     plan::{Plan, Propagation, Target},
 };
 use crate::{
-    fence::Fence,
     kubernetes::{CallError, Class, Kinds, request},
     object::ObjectRef,
 };
@@ -28,10 +27,11 @@ use crate::{
 const WARRANT: Duration = Duration::from_secs(30);
 
 /// Carries warrants out.
-pub(super) struct Deleter<'a> {
+pub(super) struct Deleter<'a, F> {
     pub(super) kinds: &'a Kinds,
     pub(super) pace: &'a Pace,
-    pub(super) fence: &'a Fence,
+    /// Whether the lease is held and nobody is stopping us; asked before every DELETE.
+    pub(super) may_begin: F,
 }
 
 /// What came of a warrant.
@@ -45,13 +45,13 @@ pub(super) struct Applied {
     pub(super) contended: Vec<Target>,
     /// Not deleted, or not known to be; one failure never stops the others.
     pub(super) failed: Vec<(ObjectRef, CallError)>,
-    /// The lease is lost; nothing more may be begun.
-    pub(super) fenced: bool,
+    /// The lease is lost or we are being stopped; nothing more may be begun.
+    pub(super) barred: bool,
     /// What the warrant did not cover, or no longer: to be judged again.
     pub(super) rest: Plan,
 }
 
-impl Deleter<'_> {
+impl<F: Fn() -> bool> Deleter<'_, F> {
     /// Deletes the warrant's batch, each object once, as many at a time as the pace allows.
     pub(super) async fn apply(&self, warrant: Warrant, report: impl Fn(&Target, Answer)) -> Applied {
         let expires = Instant::now() + WARRANT;
@@ -63,7 +63,7 @@ impl Deleter<'_> {
         while let Some((target, attempt)) = deletes.next().await {
             match attempt {
                 Attempt::Expired => applied.rest.put_back([target]),
-                Attempt::Fenced => applied.fenced = true,
+                Attempt::Barred => applied.barred = true,
                 Attempt::Answered(result) => {
                     report(&target, Answer::of(&result));
                     applied.file(target, result);
@@ -78,8 +78,8 @@ impl Deleter<'_> {
         if Instant::now() >= expires {
             return (target, Attempt::Expired);
         }
-        if !self.fence.is_held() {
-            return (target, Attempt::Fenced);
+        if !(self.may_begin)() {
+            return (target, Attempt::Barred);
         }
         let result = self.delete(&target).await;
         (target, Attempt::Answered(result))
@@ -113,7 +113,7 @@ impl Deleter<'_> {
 
 enum Attempt {
     Expired,
-    Fenced,
+    Barred,
     Answered(Result<(), CallError>),
 }
 
@@ -137,7 +137,7 @@ impl Applied {
         self.deleted += later.deleted;
         self.contended.extend(later.contended);
         self.failed.extend(later.failed);
-        self.fenced |= later.fenced;
+        self.barred |= later.barred;
         self.rest = later.rest;
     }
 }

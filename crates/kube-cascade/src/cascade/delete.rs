@@ -6,7 +6,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,7 @@ pub struct CascadingDelete {
     pub(super) limit: Option<NonZeroUsize>,
     pub(super) hold: Option<Hold>,
     pub(super) fence: Fence,
+    pub(super) stopped: AtomicBool,
     pub(super) pace: Pace,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) cascades: Mutex<BTreeMap<Key, Progress>>,
@@ -98,7 +102,7 @@ impl Dependent {
 /// Whether a cascade deletes.
 ///
 /// Complete: it does, or it says what it would do.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Mode {
     /// Deletes.
     #[default]
@@ -137,19 +141,34 @@ impl CascadingDelete {
 
     /// Deletes the selected objects of a kind.
     ///
-    /// `client` is for the dependents and should not retry by itself
-    /// (`Config::default_retry = false`): the queue does.
+    /// `client` is as for [`new`](Self::new).
     #[must_use]
     pub fn dynamic(client: Client, kind: Kind, upstream: Upstream, selection: Selection) -> Self {
+        Self::new(client, upstream, Dependent::new(kind, selection), [])
+    }
+
+    /// Deletes the selected objects of one or more kinds.
+    ///
+    /// All of them make up one plan: when one kind cannot be read, nothing is deleted. `client` is
+    /// for the dependents and should not retry by itself (`Config::default_retry = false`): the
+    /// queue does.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        upstream: Upstream,
+        first: Dependent,
+        others: impl IntoIterator<Item = Dependent>,
+    ) -> Self {
         Self {
             name: "cascading-delete".into(),
             kinds: Kinds::new(client),
             upstream,
-            dependents: vec![Dependent::new(kind, selection)],
+            dependents: std::iter::once(first).chain(others).collect(),
             mode: Mode::Enforce,
             limit: None,
             hold: None,
             fence: Fence::always(),
+            stopped: AtomicBool::new(false),
             pace: Pace::default(),
             observer: None,
             cascades: Mutex::default(),
@@ -161,15 +180,6 @@ impl CascadingDelete {
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
-    }
-
-    /// Replaces the dependents by these.
-    ///
-    /// All of them make up one plan: when one kind cannot be read, nothing is deleted.
-    #[must_use]
-    pub fn dependents(self, first: Dependent, others: impl IntoIterator<Item = Dependent>) -> Self {
-        let dependents = std::iter::once(first).chain(others).collect();
-        Self { dependents, ..self }
     }
 
     /// Sets the propagation of every dependent.
@@ -211,6 +221,24 @@ impl CascadingDelete {
         Self { pace, ..self }
     }
 
+    /// Begins no further DELETE; those in flight are awaited, and deliveries fail from now on.
+    ///
+    /// For a shutdown in mid-cascade: whoever comes next goes on.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another write may begin.
+    ///
+    /// # Errors
+    /// The lease is lost, or [`stop`](Self::stop) was called.
+    pub(super) fn may_write(&self) -> Result<(), CascadeError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(CascadeError::Stopped);
+        }
+        Ok(self.fence.check()?)
+    }
+
     /// Tells `observer` what happens.
     #[must_use]
     pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
@@ -224,7 +252,7 @@ impl Consumer for CascadingDelete {
     }
 
     async fn consume(&self, delivery: Delivery) -> Result<Outcome, ConsumeError> {
-        self.fence.check()?;
+        self.may_write()?;
         let envelope = delivery.envelope();
         let result = match envelope.state() {
             State::Live => self.live(envelope).await,
@@ -258,6 +286,9 @@ pub enum CascadeError {
     /// The lease is lost: another process goes on.
     #[error(transparent)]
     Fence(#[from] FenceLost),
+    /// The process is about to end; whoever comes next goes on.
+    #[error("the cascade was stopped")]
+    Stopped,
 }
 
 impl CascadeError {
@@ -268,7 +299,7 @@ impl CascadeError {
                 failed.iter().filter_map(|(_, error)| error.retry_after()).max()
             }
             Self::Read(errors) => errors.retry_after(),
-            Self::Fence(_) => None,
+            Self::Fence(_) | Self::Stopped => None,
         }
     }
 
@@ -276,7 +307,7 @@ impl CascadeError {
         match self {
             Self::Upstream(error) => error.park_reason(),
             Self::Read(errors) => errors.park_reason(),
-            Self::Delete { .. } | Self::Fence(_) => None,
+            Self::Delete { .. } | Self::Fence(_) | Self::Stopped => None,
         }
     }
 }
@@ -311,7 +342,7 @@ impl CascadingDelete {
         if let Some(reason) = error.park_reason() {
             return Ok(self.park(envelope, Parked::new(reason, Chain(&error).to_string())));
         }
-        if !matches!(error, CascadeError::Fence(_)) {
+        if !matches!(error, CascadeError::Fence(_) | CascadeError::Stopped) {
             self.tell(envelope, &Notice::Failed(&error));
         }
         Err(match error.retry_after() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     CascadingDelete,
-    read::{ReadError, ReadErrors, namespaces},
+    read::{ReadError, ReadErrors, exists, namespaces},
     selection::Scope,
 };
 use crate::{
@@ -62,7 +62,11 @@ impl CascadingDelete {
                     (id, meta.object_ref(dependent.kind()))
                 };
                 let listing = list(self.kinds.client(), &resource, query, keep).await;
-                for (id, example) in listing.map_err(ReadError::from)?.items {
+                let found = listing.map_err(ReadError::from)?.items;
+                if let (Some(namespace), true) = (&namespace, found.is_empty()) {
+                    exists(&self.kinds, &resource, namespace).await?;
+                }
+                for (id, example) in found {
                     let Some(id) = id else { continue };
                     by_id.entry(id).or_insert(Found { count: 0, example }).count += 1;
                 }

@@ -136,7 +136,7 @@ impl CascadingDelete {
         self.begin(envelope, evidence, &summary, uids);
         loop {
             applied.absorb(self.deleter().apply(warrant, self.audit(envelope)).await);
-            if applied.fenced || applied.rest.targets().is_empty() {
+            if applied.barred || applied.rest.targets().is_empty() {
                 break;
             }
             plan = std::mem::take(&mut applied.rest);
@@ -180,7 +180,7 @@ impl CascadingDelete {
         applied: &mut Applied,
     ) -> Result<Result<(), Refusal>, CascadeError> {
         for _ in 0..CONTENDED_ROUNDS {
-            if applied.contended.is_empty() || applied.fenced {
+            if applied.contended.is_empty() || applied.barred {
                 break;
             }
             let evidence = self.confirm(envelope).await?;
@@ -222,8 +222,9 @@ impl CascadingDelete {
         }
     }
 
-    fn deleter(&self) -> Deleter<'_> {
-        Deleter { kinds: &self.kinds, pace: &self.pace, fence: &self.fence }
+    fn deleter(&self) -> Deleter<'_, impl Fn() -> bool> {
+        let may_begin = || self.may_write().is_ok();
+        Deleter { kinds: &self.kinds, pace: &self.pace, may_begin }
     }
 
     /// One audit line a DELETE, and a notice.
@@ -252,8 +253,8 @@ impl CascadingDelete {
         applied: Applied,
         found: &Found,
     ) -> Result<Outcome, CascadeError> {
-        if applied.fenced {
-            self.fence.check()?;
+        if applied.barred {
+            self.may_write()?;
         }
         let busy = applied.attempted > 0 || found.waiting > 0;
         let wait = busy
@@ -379,7 +380,7 @@ impl CascadingDelete {
         };
         let Some(object) = self.upstream.object(envelope) else { return Ok(Outcome::Done) };
         let holder = Holder { client: &client, resource: &resource, object: &object, hold };
-        self.fence.check()?;
+        self.may_write()?;
         if holder.put(envelope.uid()).await? == Put::Held {
             let mut holds = lock(&self.holds);
             let backoff = HoldBackoff::put(holds.get(envelope.key()), now);
@@ -392,7 +393,7 @@ impl CascadingDelete {
         let Some((client, resource)) = self.upstream.resource().await? else { return Ok(()) };
         let Some(object) = self.upstream.object(envelope) else { return Ok(()) };
         let holder = Holder { client: &client, resource: &resource, object: &object, hold };
-        self.fence.check()?;
+        self.may_write()?;
         Ok(holder.release(envelope.uid()).await?)
     }
 }

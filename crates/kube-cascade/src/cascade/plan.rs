@@ -14,7 +14,7 @@ use crate::object::{Kind, ObjectRef};
 /// How the dependents of a dependent go (the `propagationPolicy` of its DELETE).
 ///
 /// Complete: the third policy of Kubernetes, `Orphan`, would leave behind what a cascade is for.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Propagation {
     /// Owned objects first; the dependent stays visible as terminating until they are gone.
     ///
@@ -23,6 +23,15 @@ pub enum Propagation {
     Foreground,
     /// The dependent first; the garbage collector removes what it owned afterwards.
     Background,
+}
+
+impl fmt::Display for Propagation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreground => "Foreground",
+            Self::Background => "Background",
+        })
+    }
 }
 
 /// One object as a list or a live read showed it.

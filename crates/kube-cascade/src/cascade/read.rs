@@ -190,7 +190,11 @@ async fn read_scope(
 }
 
 /// A list in a namespace that does not exist is 200 and empty, so emptiness is looked into.
-async fn exists(kinds: &Kinds, resource: &Resource, namespace: &str) -> Result<(), ReadError> {
+pub(super) async fn exists(
+    kinds: &Kinds,
+    resource: &Resource,
+    namespace: &str,
+) -> Result<(), ReadError> {
     let found = Resource::namespace().get(kinds.client(), None, namespace).await?;
     match found {
         Some(_) => Ok(()),

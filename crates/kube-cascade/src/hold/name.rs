@@ -62,6 +62,12 @@ impl HoldName {
         format!("{DOMAIN}{installation}_")
     }
 
+    /// A hold as it was found on an object.
+    #[cfg(feature = "kubernetes")]
+    pub(super) fn found(finalizer: &str) -> Self {
+        Self(finalizer.into())
+    }
+
     /// The finalizer as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

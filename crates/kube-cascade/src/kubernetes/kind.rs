@@ -114,6 +114,18 @@ impl Kinds {
         Ok(resource)
     }
 
+    /// Every kind of a group, in the version that is preferred, else the first that has it.
+    pub(crate) async fn of_group(&self, group: &str) -> Result<Vec<Resource>, CallError> {
+        let attempted = || format!("look up the kinds of group {group:?}");
+        let mut found = BTreeMap::new();
+        for version in versions(&self.client, attempted, group).await? {
+            for resource in served(&self.client, attempted, group, &version).await? {
+                found.entry(resource.kind.clone()).or_insert(resource);
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
     /// Forgets the kind when `error` says that it is not served as it was remembered.
     pub(crate) fn forget_unserved(&self, kind: &Kind, error: &CallError) {
         if *error.class() == Class::NotServed {
@@ -133,50 +145,68 @@ impl Kinds {
 
 /// Finds the kind in the group's preferred version, else in the first version that has it.
 async fn discover(client: &Client, kind: &Kind) -> Result<Resource, CallError> {
-    for version in versions(client, kind).await? {
-        let path = if kind.group().is_empty() {
-            format!("/api/{version}")
-        } else {
-            format!("/apis/{}/{version}", kind.group())
-        };
-        let list: APIResourceList = get_path(client, kind, &path).await?;
-        let found = list
-            .resources
-            .into_iter()
-            .find(|resource| resource.kind == kind.kind() && !resource.name.contains('/'));
-        if let Some(resource) = found {
-            let api = ApiResource {
-                group: kind.group().to_owned(),
-                api_version: list.group_version,
-                version,
-                kind: kind.kind().to_owned(),
-                plural: resource.name,
-            };
-            return Ok(Resource { kind: kind.clone(), api, namespaced: resource.namespaced });
+    let attempted = || format!("look up {kind}");
+    for version in versions(client, attempted, kind.group()).await? {
+        let served = served(client, attempted, kind.group(), &version).await?;
+        if let Some(resource) = served.into_iter().find(|resource| resource.kind == *kind) {
+            return Ok(resource);
         }
     }
-    Err(CallError::new(format!("look up {kind}"), Class::NotServed))
+    Err(CallError::new(attempted(), Class::NotServed))
 }
 
 /// The group's versions, the preferred one first.
-async fn versions(client: &Client, kind: &Kind) -> Result<Vec<String>, CallError> {
-    if kind.group().is_empty() {
-        let core: APIVersions = get_path(client, kind, "/api").await?;
+async fn versions(
+    client: &Client,
+    attempted: impl Fn() -> String,
+    group: &str,
+) -> Result<Vec<String>, CallError> {
+    if group.is_empty() {
+        let core: APIVersions = get_path(client, attempted, "/api").await?;
         return Ok(core.versions);
     }
-    let group: APIGroup = get_path(client, kind, &format!("/apis/{}", kind.group())).await?;
+    let group: APIGroup = get_path(client, attempted, &format!("/apis/{group}")).await?;
     let preferred = group.preferred_version.map(|preferred| preferred.version);
     let others = group.versions.into_iter().map(|version| version.version);
     let others = others.filter(|version| Some(version) != preferred.as_ref());
     Ok(preferred.iter().cloned().chain(others).collect())
 }
 
-async fn get_path<T: serde::de::DeserializeOwned>(
+/// What one version of a group serves that can be listed; subresources are no kinds.
+async fn served(
     client: &Client,
-    kind: &Kind,
+    attempted: impl Fn() -> String,
+    group: &str,
+    version: &str,
+) -> Result<Vec<Resource>, CallError> {
+    let path = if group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{group}/{version}")
+    };
+    let list: APIResourceList = get_path(client, attempted, &path).await?;
+    let listable = list.resources.into_iter().filter(|resource| {
+        !resource.name.contains('/') && resource.verbs.iter().any(|verb| verb == "list")
+    });
+    let resources = listable.map(|resource| Resource {
+        kind: Kind::new(group, resource.kind.as_str()),
+        api: ApiResource {
+            group: group.to_owned(),
+            api_version: list.group_version.clone(),
+            version: version.to_owned(),
+            kind: resource.kind,
+            plural: resource.name,
+        },
+        namespaced: resource.namespaced,
+    });
+    Ok(resources.collect())
+}
+
+pub(crate) async fn get_path<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    attempted: impl Fn() -> String,
     path: &str,
 ) -> Result<T, CallError> {
-    let attempted = || format!("look up {kind}");
     let get = http::Request::get(path)
         .body(Vec::new())
         .map_err(|source| CallError::from_kube(attempted(), kube::Error::HttpError(source)))?;

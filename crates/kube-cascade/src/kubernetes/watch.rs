@@ -43,15 +43,17 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const RELIST: Duration = Duration::from_secs(600);
 
 /// Which part of an upstream's metadata is its ID.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
+///
+/// Complete: each is safe under conditions of its own, which a reader has to know.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum IdSource {
     /// `metadata.name`, as in the original.
     #[default]
     Name,
     /// `metadata.uid`.
     Uid,
-    /// `namespace.name`; the name alone for a cluster-scoped kind.
+    /// `namespace.name`, unambiguous since a namespace holds no dot; the name alone for a
+    /// cluster-scoped kind.
     NamespacedName,
 }
 
@@ -77,6 +79,7 @@ pub struct KubernetesSource {
     kinds: Kinds,
     kind: Kind,
     namespaces: BTreeSet<String>,
+    namespaced: Option<bool>,
     labels: Option<String>,
     id: IdSource,
     hold: Option<HoldName>,
@@ -93,6 +96,7 @@ impl KubernetesSource {
             kinds: Kinds::new(client),
             kind,
             namespaces: BTreeSet::new(),
+            namespaced: None,
             labels: None,
             id: IdSource::Name,
             hold: None,
@@ -104,6 +108,13 @@ impl KubernetesSource {
     #[must_use]
     pub fn namespaces<N: Into<String>>(mut self, namespaces: impl IntoIterator<Item = N>) -> Self {
         self.namespaces = namespaces.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses the kind unless it is namespaced, or unless it is not.
+    #[must_use]
+    pub fn namespaced(mut self, namespaced: bool) -> Self {
+        self.namespaced = Some(namespaced);
         self
     }
 
@@ -150,6 +161,12 @@ impl KubernetesSource {
     async fn epoch(&self, mut feed: Feed) -> Result<(), CallError> {
         self.kinds.forget(&self.kind);
         let resource = self.kinds.resolve(&self.kind).await?;
+        let claimed = if self.namespaces.is_empty() { self.namespaced } else { Some(true) };
+        if claimed.is_some_and(|namespaced| namespaced != resource.namespaced) {
+            let is = if resource.namespaced { "namespaced" } else { "cluster-scoped" };
+            let attempted = format!("watch {} as configured: the kind is {is}", self.kind);
+            return Err(CallError::new(attempted, Class::Invalid));
+        }
         // Before the list, so that an upstream is never reported under a definition newer than it.
         let definition = definition(&self.kinds, &resource).await?.token();
         let epoch = Epoch { source: self, resource, definition };
