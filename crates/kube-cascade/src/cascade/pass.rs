@@ -4,7 +4,7 @@
 //! **confirm** the upstream, **judge**, **apply**, and then decide when to look again. Nothing here
 //! sends a DELETE; [`apply`](super::apply) does, and takes a warrant for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
@@ -33,6 +33,9 @@ use crate::{
 /// With a round trip of 10 ms a writer every 10 ms was beaten within 0.3 s; with 30 ms, never.
 const CONTENDED_ROUNDS: usize = 20;
 
+/// How soon an upstream is looked at that took the place of another under the same hint.
+const NEXT: Duration = Duration::from_secs(1);
+
 /// How many contended objects a message names.
 const NAMED: usize = 3;
 
@@ -46,8 +49,8 @@ impl CascadingDelete {
             Some(Hold::Keep(name)) if self.mode == Mode::Enforce && self.select(envelope).is_ok() => {
                 if held == Some(true) { Ok(Outcome::Done) } else { self.put(envelope, name).await }
             }
-            Some(hold) if held != Some(false) => {
-                self.release(envelope, hold.name()).await?;
+            Some(unwanted) if held != Some(false) => {
+                self.release(envelope, unwanted.name()).await?;
                 Ok(Outcome::Done)
             }
             _ => Ok(Outcome::Done),
@@ -347,7 +350,12 @@ impl CascadingDelete {
         if !moot {
             self.tell(envelope, &Notice::Refused(refusal));
         }
-        self.forget(envelope)
+        let over = self.forget(envelope);
+        match refusal {
+            // A source that knows no UIDs has no other way to tell of the new one's deletion.
+            Refusal::UpstreamReplaced(_) if envelope.uid().is_none() => Outcome::Recheck(NEXT),
+            _ => over,
+        }
     }
 
     /// An ID that nothing can carry: no list, no DELETE, no hold.

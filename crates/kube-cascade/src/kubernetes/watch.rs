@@ -174,10 +174,10 @@ impl KubernetesSource {
         loop {
             epoch.snapshot(&mut feed, &mut watched).await?;
             let until = Instant::now() + self.relist;
-            let watches = watched
+            let endless = watched
                 .iter_mut()
                 .map(|(scope, version)| epoch.watch(*scope, version, feed.clone()));
-            match timeout_at(until, try_join_all(watches)).await {
+            match timeout_at(until, try_join_all(endless)).await {
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(never)) => drop(never),
                 Err(_) => tracing::debug!(kind = %self.kind, "listing again"),

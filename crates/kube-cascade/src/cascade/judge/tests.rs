@@ -223,7 +223,8 @@ proptest! {
             _ => prop_assert!(case.uid.is_some()),
         }
         let confirmed = matches!(&evidence.upstream, Sighting::Terminating { uid, .. } if ours(uid));
-        if !confirmed && !(case.witnessed && !case.hold) {
+        let witnessed = case.witnessed && !case.hold;
+        if !(confirmed || witnessed) {
             let frozen = case.frozen.as_deref();
             let inside = |target: &&Target| frozen.is_some_and(|uids| uids.contains(target.uid()));
             prop_assert!(warranted.iter().all(inside));
