@@ -4,7 +4,12 @@
 
 pub mod cli;
 pub mod controller;
+pub mod events;
 pub mod exit;
+pub mod health;
 pub mod logging;
+pub mod metrics;
+mod recent;
 pub mod release;
 pub mod rules;
+pub mod telemetry;
