@@ -440,7 +440,11 @@ impl Unwritten {
 
     fn chain(&self) -> String {
         match self {
-            Self::Refused(error) => crate::telemetry::chain(error),
+            // Its own display holds the whole `Status` twice.
+            Self::Refused(error) => match &**error {
+                kube::Error::Api(status) => status.message.clone(),
+                error => crate::telemetry::chain(error),
+            },
             Self::Late => format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
         }
     }
