@@ -15,7 +15,10 @@ impl Kind {
     /// A kind of a group; the core group is the empty one.
     #[must_use]
     pub fn new(group: impl Into<Arc<str>>, kind: impl Into<Arc<str>>) -> Self {
-        Self { group: group.into(), kind: kind.into() }
+        Self {
+            group: group.into(),
+            kind: kind.into(),
+        }
     }
 
     /// The kind of a Rust type.
@@ -41,7 +44,11 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
-        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+        if self.group.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ".{}", self.group)
+        }
     }
 }
 
@@ -59,7 +66,11 @@ impl ObjectRef {
     /// Names an object; `namespace` is `None` for a cluster-scoped kind.
     #[must_use]
     pub fn new(kind: Kind, namespace: Option<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, namespace, name: name.into() }
+        Self {
+            kind,
+            namespace,
+            name: name.into(),
+        }
     }
 
     /// Its kind.

@@ -20,8 +20,8 @@ use std::{
 
 use futures::FutureExt as _;
 use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until, timeout_at},
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, debug, error, info_span, warn};
@@ -133,7 +133,7 @@ impl Queue {
             calls: JoinSet::new(),
         };
         // In a task of its own, so that reading a large snapshot does not hold up the calls.
-        let feeding = AbortOnDropHandle::new(tokio::spawn(epochs.run()));
+        let feeding = AbortOnDropHandle::new(tokio::spawn(epochs.run().in_current_span()));
         let ended = driver.drive(feeding, shutdown).await;
         driver.intake.begin_epoch(); // a feed that outlives the source is heard no more
         driver.drain(drain).await;
@@ -327,7 +327,7 @@ impl Driver {
                     let fatal = ended.unwrap_or_else(SourceError::fatal);
                     return Err(QueueError::Source(fatal));
                 }
-                Some(ended) = self.calls.join_next() => self.finish(ended),
+                Some(ended) = self.calls.join_next() => record(&self.intake, ended),
                 () = self.intake.news.notified() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
@@ -339,38 +339,42 @@ impl Driver {
         let now = Instant::now();
         for (number, consumer) in self.consumers.iter().enumerate() {
             while let Some(delivery) = self.intake.start(number, now) {
-                self.calls
-                    .spawn(call(number, Arc::clone(consumer), delivery));
+                let call = call(number, Arc::clone(consumer), delivery);
+                self.calls.spawn(call.in_current_span());
             }
-        }
-    }
-
-    fn finish(&self, ended: Result<Ended, tokio::task::JoinError>) {
-        // A call catches its own panics, and nobody aborts one before the drain is over.
-        if let Ok(Ended {
-            consumer,
-            key,
-            verdict,
-        }) = ended
-        {
-            self.intake.finish(consumer, &key, verdict, Instant::now());
         }
     }
 
     /// Waits for the calls that are being made, and drops those that take too long.
     async fn drain(&mut self, bound: Duration) {
-        let deadline = Instant::now() + bound;
-        while let Ok(ended) = timeout_at(deadline, self.calls.join_next()).await {
-            let Some(ended) = ended else { return };
-            self.finish(ended);
+        let Self { intake, calls, .. } = self;
+        let all = async {
+            while let Some(ended) = calls.join_next().await {
+                record(intake, ended);
+            }
+        };
+        if timeout(bound, all).await.is_err() {
+            warn!(
+                calls = self.calls.len(),
+                ?bound,
+                "calls were cut off at the end of the drain"
+            );
+            self.calls.shutdown().await;
         }
-        warn!(
-            calls = self.calls.len(),
-            ?bound,
-            "calls were cut off at the end of the drain"
-        );
-        self.calls.shutdown().await;
     }
+}
+
+fn record(intake: &Intake, ended: Result<Ended, JoinError>) {
+    // A call catches its own panics, and nobody aborts one before the drain is over.
+    let Ok(Ended {
+        consumer,
+        key,
+        verdict,
+    }) = ended
+    else {
+        return;
+    };
+    intake.finish(consumer, &key, verdict, Instant::now());
 }
 
 /// Makes one call, and turns whatever becomes of it into a verdict.

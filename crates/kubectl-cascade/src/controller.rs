@@ -1,19 +1,248 @@
-//! The controller: rules in service.
+//! The controller: leads, and serves every rule while it does.
+//!
+//! Owns how the parts of a running controller are put together and how they end. What a rule does
+//! is in [`serve`](crate::serve), what it tells in [`telemetry`](crate::telemetry).
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use kube_cascade::{
+    cascade::Pace,
+    hold::HoldName,
+    lease::{Lease, Term},
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::RunOptions,
+    cli::{InstallationOptions, RunOptions},
+    clusters::{Asker, Clusters},
+    events::EventRecorder,
     exit::{Exit, Failure},
-    rules,
+    health::{self, Health},
+    installation,
+    metrics::Metrics,
+    rules::{self, RuleSet},
+    serve::{Service, serve},
+    telemetry::Telemetry,
 };
 
-/// Serves the rules until it is told to stop.
-#[allow(
-    clippy::unused_async,
-    reason = "the signature that the controller is going to need"
-)]
+/// How long to wait before the server is asked again for what the start needs.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long one such question may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the endpoints and the Events may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Serves the rules until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What makes a start impossible: bad rules, no cluster to talk to, an address in use, a Lease of
+/// another cluster's installation. A server that cannot be reached only makes it wait.
 pub async fn run(options: RunOptions) -> Result<Exit, Failure> {
+    let stop = stop_signals().map_err(|error| Failure::new(Exit::Failure, error))?;
+    run_until(options, stop).await
+}
+
+/// As [`run`], until `stop` completes.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(
+    options: RunOptions,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<Exit, Failure> {
     let rules = rules::load(&options.rules)?;
-    let count = rules.iter().count();
-    let error = format!("{count} rules read; serving them is not there yet");
-    Err(Failure::new(Exit::Failure, error))
+    let clusters = Clusters::find(&options.connection, Asker::Controller).await?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        let error = format!("--listen: cannot listen on {}: {error}", options.listen);
+        Failure::new(Exit::Failure, error)
+    })?;
+    let stopping = CancellationToken::new();
+    let mut owned = JoinSet::new();
+    owned.spawn(cancel_after(stop, stopping.clone()));
+
+    let identity = Lease::identity();
+    let (events, publish) = EventRecorder::new(clusters.upstream()?, identity.clone());
+    let metrics = Metrics::new();
+    metrics.follow(&events);
+    let names = rules.iter().map(|rule| rule.name().to_string()).collect();
+    let health = Health::new(names);
+    let ended = CancellationToken::new();
+    let endpoints = health::serve(
+        listener,
+        health.clone(),
+        metrics.clone(),
+        ended.clone().cancelled_owned(),
+    );
+    let mut background = JoinSet::new();
+    background.spawn(async {
+        endpoints
+            .await
+            .unwrap_or_else(|error| tracing::error!(%error, "the endpoints ended"))
+    });
+    background.spawn(publish);
+
+    let telemetry = Arc::new(Telemetry::new(events, metrics.clone()));
+    let controller = Controller {
+        options,
+        rules: Arc::new(rules),
+        clusters,
+        health,
+        metrics,
+    };
+    let result = controller.lead(identity, telemetry, stopping).await;
+    ended.cancel();
+    let drained = timeout(GRACE, async {
+        while background.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        tracing::debug!("some Events were not written in time");
+    }
+    result
+}
+
+struct Controller {
+    options: RunOptions,
+    rules: Arc<RuleSet>,
+    clusters: Clusters,
+    health: Health,
+    metrics: Metrics,
+}
+
+impl Controller {
+    async fn lead(
+        &self,
+        identity: String,
+        telemetry: Arc<Telemetry>,
+        stopping: CancellationToken,
+    ) -> Result<Exit, Failure> {
+        let pace = Pace::new(self.options.max_in_flight);
+        let pace = match self.options.qps {
+            Some(deletes) => pace.per_second(deletes),
+            None => pace,
+        };
+        let service = Service {
+            installation: self.options.installation.name.clone(),
+            rules: Arc::clone(&self.rules),
+            upstream: self.clusters.upstream()?,
+            dependents: self.clusters.dependents()?,
+            pace,
+            telemetry,
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+        };
+        if !self.options.leader_elect {
+            self.health.no_lease();
+            serve(&service, Term::without_lease(stopping.cancelled_owned())).await;
+            return Ok(Exit::Done);
+        }
+        let cluster = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return Ok(Exit::Done),
+            uid = cluster_uid(&service.dependents) => uid,
+        };
+        let lease = self.lease(identity, &cluster)?;
+        self.health.leadership(lease.observed());
+        let led = lease
+            .while_held(stopping.cancelled_owned(), |term| serve(&service, term))
+            .await;
+        led.map(|_| Exit::Done)
+            .map_err(|error| Failure::new(Exit::Refused, error))
+    }
+
+    fn lease(&self, identity: String, cluster: &str) -> Result<Lease, Failure> {
+        let InstallationOptions {
+            name,
+            lease_namespace,
+        } = &self.options.installation;
+        let namespace = self.clusters.lease_namespace(lease_namespace.as_ref());
+        let ours = cluster.to_owned();
+        // A client of its own: renewals must not queue behind deletes.
+        let lease = Lease::new(
+            self.clusters.upstream()?,
+            namespace,
+            installation::lease_name(name),
+            identity,
+        );
+        Ok(lease
+            .annotations(installation::annotations(&self.rules, cluster))
+            .refuse_if(move |record| installation::refusal(record, &ours)))
+    }
+}
+
+/// The UID of `kube-system`, which stands for the cluster; asks until it is answered.
+async fn cluster_uid(client: &Client) -> String {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let mut told = None;
+    loop {
+        let problem = match timeout(DEADLINE, namespaces.get_metadata("kube-system")).await {
+            Ok(Ok(namespace)) => match namespace.metadata.uid {
+                Some(uid) => return uid,
+                None => "the answer holds no UID".to_owned(),
+            },
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        if told.as_ref() != Some(&problem) {
+            tracing::warn!(
+                problem,
+                "cannot read namespace kube-system of the dependents' cluster; waiting"
+            );
+            told = Some(problem);
+        }
+        sleep(ASK_AGAIN).await;
+    }
+}
+
+/// Completes on SIGTERM or SIGINT.
+fn stop_signals() -> std::io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
+        }
+    })
+}
+
+async fn cancel_after(stop: impl Future<Output = ()>, token: CancellationToken) {
+    stop.await;
+    token.cancel();
+}
+
+/// The holds of this installation that no rule of ours accounts for.
+pub(crate) async fn report_strangers(client: &Client, service: &Service) {
+    let prefix = HoldName::prefix(&service.installation);
+    let ours: Vec<_> = service
+        .rules
+        .iter()
+        .map(|rule| HoldName::new(&service.installation, rule.name()))
+        .collect();
+    let unknown =
+        |name: &str| name.starts_with(&prefix) && !ours.iter().any(|hold| hold.as_str() == name);
+    let search = kube_cascade::hold::find(client, unknown).await;
+    for held in &search.held {
+        for hold in held.holds() {
+            tracing::warn!(
+                upstream = %held.object(),
+                %hold,
+                "held by a rule that is not served; if it is withdrawn for good, release its holds \
+                 with `kubectl cascade release`"
+            );
+        }
+    }
+    for error in &search.errors {
+        tracing::debug!(%error, "holds of withdrawn rules cannot be looked for there");
+    }
 }

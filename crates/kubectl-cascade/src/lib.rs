@@ -3,8 +3,16 @@
 //! The binary is a thin shell around it, so that simulations can link all of it.
 
 pub mod cli;
+pub mod clusters;
 pub mod controller;
+pub mod events;
 pub mod exit;
+pub mod health;
+pub mod installation;
 pub mod logging;
+pub mod metrics;
+mod recent;
 pub mod release;
 pub mod rules;
+mod serve;
+pub mod telemetry;

@@ -53,12 +53,21 @@ pub(super) struct Applied {
 
 impl<F: Fn() -> bool> Deleter<'_, F> {
     /// Deletes the warrant's batch, each object once, as many at a time as the pace allows.
-    pub(super) async fn apply(&self, warrant: Warrant, report: impl Fn(&Target, Answer)) -> Applied {
+    pub(super) async fn apply(
+        &self,
+        warrant: Warrant,
+        report: impl Fn(&Target, Answer),
+    ) -> Applied {
         let expires = Instant::now() + WARRANT;
         let (batch, rest) = warrant.into_parts();
-        let mut applied = Applied { rest, ..Applied::default() };
-        let deletes: Vec<_> =
-            batch.into_iter().map(|target| self.attempt(target, expires)).collect();
+        let mut applied = Applied {
+            rest,
+            ..Applied::default()
+        };
+        let deletes: Vec<_> = batch
+            .into_iter()
+            .map(|target| self.attempt(target, expires))
+            .collect();
         let mut deletes = stream::iter(deletes).buffer_unordered(self.pace.in_flight().get());
         while let Some((target, attempt)) = deletes.next().await {
             match attempt {
@@ -86,7 +95,10 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
     }
 
     /// The one DELETE of the project.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that deletes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that deletes"
+    )]
     async fn delete(&self, target: &Target) -> Result<(), CallError> {
         let object = target.object();
         let resource = self.kinds.resolve(object.kind()).await?;
@@ -98,7 +110,9 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
             uid: Some(target.uid().to_string()),
             resource_version: Some(target.resource_version().to_owned()),
         });
-        let delete = resource.requests(object.namespace()).delete(object.name(), &params);
+        let delete = resource
+            .requests(object.namespace())
+            .delete(object.name(), &params);
         let attempted = || format!("delete {object}");
         let answer = request::<IgnoredAny>(self.kinds.client(), attempted, delete).await;
         match answer {

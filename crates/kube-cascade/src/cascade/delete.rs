@@ -77,13 +77,20 @@ impl Dependent {
     /// Objects of `kind`, deleted in foreground.
     #[must_use]
     pub fn new(kind: Kind, selection: Selection) -> Self {
-        Self { kind, selection, propagation: Propagation::Foreground }
+        Self {
+            kind,
+            selection,
+            propagation: Propagation::Foreground,
+        }
     }
 
     /// Sets how they are deleted.
     #[must_use]
     pub fn propagation(self, propagation: Propagation) -> Self {
-        Self { propagation, ..self }
+        Self {
+            propagation,
+            ..self
+        }
     }
 
     pub(super) fn kind(&self) -> &Kind {
@@ -179,7 +186,10 @@ impl CascadingDelete {
     /// Names this consumer; a queue's consumers have names of their own.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+        Self {
+            name: name.into(),
+            ..self
+        }
     }
 
     /// Sets the propagation of every dependent.
@@ -194,13 +204,19 @@ impl CascadingDelete {
     /// Parks a plan with more live objects than this, before its first DELETE.
     #[must_use]
     pub fn limit(self, limit: NonZeroUsize) -> Self {
-        Self { limit: Some(limit), ..self }
+        Self {
+            limit: Some(limit),
+            ..self
+        }
     }
 
     /// Holds upstreams, or stops holding them.
     #[must_use]
     pub fn hold(self, hold: Hold) -> Self {
-        Self { hold: Some(hold), ..self }
+        Self {
+            hold: Some(hold),
+            ..self
+        }
     }
 
     /// Only reports what it would delete.
@@ -242,7 +258,10 @@ impl CascadingDelete {
     /// Tells `observer` what happens.
     #[must_use]
     pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
-        Self { observer: Some(observer), ..self }
+        Self {
+            observer: Some(observer),
+            ..self
+        }
     }
 }
 
@@ -295,9 +314,10 @@ impl CascadeError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Upstream(error) => error.retry_after(),
-            Self::Delete { failed, .. } => {
-                failed.iter().filter_map(|(_, error)| error.retry_after()).max()
-            }
+            Self::Delete { failed, .. } => failed
+                .iter()
+                .filter_map(|(_, error)| error.retry_after())
+                .max(),
             Self::Read(errors) => errors.retry_after(),
             Self::Fence(_) | Self::Stopped => None,
         }
@@ -316,7 +336,9 @@ struct First<'a>(&'a [(ObjectRef, CallError)]);
 
 impl fmt::Display for First<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.first().map_or(Ok(()), |(_, error)| write!(f, "{}", Chain(error)))
+        self.0
+            .first()
+            .map_or(Ok(()), |(_, error)| write!(f, "{}", Chain(error)))
     }
 }
 
@@ -330,7 +352,11 @@ impl CascadingDelete {
 
     fn subject<'a>(&'a self, envelope: &'a Envelope) -> Subject<'a> {
         let upstream = self.upstream.object(envelope);
-        Subject { cascade: &self.name, upstream, uid: envelope.uid() }
+        Subject {
+            cascade: &self.name,
+            upstream,
+            uid: envelope.uid(),
+        }
     }
 
     pub(super) fn park(&self, envelope: &Envelope, parked: Parked) -> Outcome {
@@ -368,7 +394,9 @@ impl CascadingDelete {
     }
 
     fn is_under_way(&self, envelope: &Envelope) -> bool {
-        lock(&self.cascades).get(envelope.key()).is_some_and(|progress| progress.frozen.is_some())
+        lock(&self.cascades)
+            .get(envelope.key())
+            .is_some_and(|progress| progress.frozen.is_some())
     }
 
     /// The cascade of this key is over.

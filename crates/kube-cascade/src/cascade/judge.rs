@@ -224,7 +224,10 @@ pub fn judge(mut plan: Plan, evidence: &Evidence, case: &Case) -> Result<Warrant
     if let Some(limit) = case.limit
         && plan.matches() > limit.get()
     {
-        return Err(Refusal::LimitExceeded { matches: plan.matches(), limit });
+        return Err(Refusal::LimitExceeded {
+            matches: plan.matches(),
+            limit,
+        });
     }
     let batch = plan.take_batch(BATCH);
     Ok(Warrant { batch, rest: plan })
@@ -287,7 +290,10 @@ fn gone(case: &Case) -> Result<Coverage<'_>, Refusal> {
     if case.witnessed && !case.hold {
         return Ok(Coverage::Everything);
     }
-    case.frozen.as_deref().map(Coverage::Frozen).ok_or(Refusal::DeletionUnwitnessed)
+    case.frozen
+        .as_deref()
+        .map(Coverage::Frozen)
+        .ok_or(Refusal::DeletionUnwitnessed)
 }
 
 #[cfg(test)]

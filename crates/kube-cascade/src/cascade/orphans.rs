@@ -33,7 +33,9 @@ impl Orphans {
 
     /// Each ID, the number of its dependents, and one of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &ObjectRef)> {
-        self.by_id.iter().map(|(id, found)| (id.as_str(), found.count, &found.example))
+        self.by_id
+            .iter()
+            .map(|(id, found)| (id.as_str(), found.count, &found.example))
     }
 }
 
@@ -48,15 +50,25 @@ impl CascadingDelete {
     pub async fn orphans(&self) -> Result<Orphans, ReadErrors> {
         let mut by_id = BTreeMap::<String, Found>::new();
         for dependent in &self.dependents {
-            let Some(key) = dependent.selection().label_key() else { continue };
-            let resource = self.kinds.resolve(dependent.kind()).await.map_err(ReadError::from)?;
+            let Some(key) = dependent.selection().label_key() else {
+                continue;
+            };
+            let resource = self
+                .kinds
+                .resolve(dependent.kind())
+                .await
+                .map_err(ReadError::from)?;
             let scopes = match dependent.selection().scope() {
                 Scope::SameAsUpstream => BTreeSet::from([None]),
                 _ => namespaces(dependent, &resource, None)?,
             };
             for namespace in scopes {
                 let labels = Some(key.as_str());
-                let query = Query { namespace: namespace.as_deref(), labels, fields: None };
+                let query = Query {
+                    namespace: namespace.as_deref(),
+                    labels,
+                    fields: None,
+                };
                 let keep = |mut meta: crate::kubernetes::Meta| {
                     let id = meta.labels.remove(key.as_str());
                     (id, meta.object_ref(dependent.kind()))

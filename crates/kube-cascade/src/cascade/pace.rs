@@ -25,7 +25,11 @@ impl Pace {
     /// At most this many DELETEs in flight.
     #[must_use]
     pub fn new(in_flight: NonZeroUsize) -> Self {
-        Self { in_flight: Arc::new(Semaphore::new(in_flight.get())), width: in_flight, rate: None }
+        Self {
+            in_flight: Arc::new(Semaphore::new(in_flight.get())),
+            width: in_flight,
+            rate: None,
+        }
     }
 
     /// Also at most this many DELETEs a second, without bursts.
@@ -44,7 +48,11 @@ impl Pace {
 
     /// Waits for a turn; the turn ends when the permit is dropped.
     pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
-        let permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let permit = self
+            .in_flight
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         if let Some(rate) = &self.rate {
             rate.until_ready().await;
         }

@@ -4,7 +4,7 @@
 //! **confirm** the upstream, **judge**, **apply**, and then decide when to look again. Nothing here
 //! sends a DELETE; [`apply`](super::apply) does, and takes a warrant for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
@@ -33,6 +33,9 @@ use crate::{
 /// With a round trip of 10 ms a writer every 10 ms was beaten within 0.3 s; with 30 ms, never.
 const CONTENDED_ROUNDS: usize = 20;
 
+/// How soon an upstream is looked at that took the place of another under the same hint.
+const NEXT: Duration = Duration::from_secs(1);
+
 /// How many contended objects a message names.
 const NAMED: usize = 3;
 
@@ -43,11 +46,17 @@ impl CascadingDelete {
         let held = envelope.etag().map(|etag| etag == HELD);
         match &self.hold {
             // Nothing can carry an ID that is no label value, so there is nothing to hold for.
-            Some(Hold::Keep(name)) if self.mode == Mode::Enforce && self.select(envelope).is_ok() => {
-                if held == Some(true) { Ok(Outcome::Done) } else { self.put(envelope, name).await }
+            Some(Hold::Keep(name))
+                if self.mode == Mode::Enforce && self.select(envelope).is_ok() =>
+            {
+                if held == Some(true) {
+                    Ok(Outcome::Done)
+                } else {
+                    self.put(envelope, name).await
+                }
             }
-            Some(hold) if held != Some(false) => {
-                self.release(envelope, hold.name()).await?;
+            Some(unwanted) if held != Some(false) => {
+                self.release(envelope, unwanted.name()).await?;
                 Ok(Outcome::Done)
             }
             _ => Ok(Outcome::Done),
@@ -70,11 +79,17 @@ impl CascadingDelete {
         // Only now: a namesake that appeared before the lists were read is seen here, and one that
         // appears later has dependents that are on no list.
         let evidence = self.confirm(envelope).await?;
-        let found = Found { empty: plan.is_empty(), waiting: plan.waiting().len() };
+        let found = Found {
+            empty: plan.is_empty(),
+            waiting: plan.waiting().len(),
+        };
         if self.mode == Mode::Report {
             return self.report(envelope, plan, &evidence, &case).await;
         }
-        match self.carry_out(envelope, plan, &evidence, &case, &selected).await? {
+        match self
+            .carry_out(envelope, plan, &evidence, &case, &selected)
+            .await?
+        {
             Ok(applied) => self.conclude(envelope, &evidence, applied, &found).await,
             Err(refusal) => Ok(self.refused(envelope, &refusal, &found)),
         }
@@ -85,7 +100,10 @@ impl CascadingDelete {
         let id = envelope.id().as_str();
         let selected = self.dependents.iter().map(|dependent| {
             let selector = dependent.selection().selector(id)?;
-            Ok(Selected { dependent, selector })
+            Ok(Selected {
+                dependent,
+                selector,
+            })
         });
         let selected: Result<_, super::InvalidLabelValue> = selected.collect();
         selected.map_err(|error| Parked::new(ParkReason::InvalidId, error.to_string()))
@@ -94,7 +112,11 @@ impl CascadingDelete {
     /// What is known of the deletion before anything is read.
     async fn case(&self, envelope: &Envelope) -> Result<Case, CascadeError> {
         let (uid, definition, frozen) = self.with_progress(envelope, |progress| {
-            (progress.uid.clone(), progress.definition.clone(), progress.frozen.clone())
+            (
+                progress.uid.clone(),
+                progress.definition.clone(),
+                progress.frozen.clone(),
+            )
         });
         let definition = match envelope.definition().map(Arc::from).or(definition) {
             // The hint comes from no source of ours; what is there now is held against what is
@@ -102,7 +124,9 @@ impl CascadingDelete {
             None => self.upstream.definition().await?,
             known => known,
         };
-        self.with_progress(envelope, |progress| progress.definition.clone_from(&definition));
+        self.with_progress(envelope, |progress| {
+            progress.definition.clone_from(&definition)
+        });
         Ok(Case {
             uid,
             witnessed: *envelope.state() == State::Vanished,
@@ -115,7 +139,9 @@ impl CascadingDelete {
     }
 
     async fn confirm(&self, envelope: &Envelope) -> Result<Evidence, CallError> {
-        self.upstream.confirm(envelope, self.hold.as_ref().map(Hold::name)).await
+        self.upstream
+            .confirm(envelope, self.hold.as_ref().map(Hold::name))
+            .await
     }
 
     /// Judges and applies batch after batch, confirming the upstream for each.
@@ -163,7 +189,11 @@ impl CascadingDelete {
             if let Sighting::Terminating { uid, .. } = &evidence.upstream {
                 progress.uid.get_or_insert_with(|| Arc::clone(uid));
             }
-            progress.frozen.is_none().then(|| progress.frozen = Some(Arc::new(uids))).is_some()
+            progress
+                .frozen
+                .is_none()
+                .then(|| progress.frozen = Some(Arc::new(uids)))
+                .is_some()
         });
         if first && !summary.by_kind().is_empty() {
             self.tell(envelope, &Notice::Started(summary));
@@ -217,14 +247,22 @@ impl CascadingDelete {
             }
             Err(error) => {
                 let failed = vec![(target.object().clone(), error)];
-                Ok(Applied { attempted: 1, failed, ..Applied::default() })
+                Ok(Applied {
+                    attempted: 1,
+                    failed,
+                    ..Applied::default()
+                })
             }
         }
     }
 
     fn deleter(&self) -> Deleter<'_, impl Fn() -> bool> {
         let may_begin = || self.may_write().is_ok();
-        Deleter { kinds: &self.kinds, pace: &self.pace, may_begin }
+        Deleter {
+            kinds: &self.kinds,
+            pace: &self.pace,
+            may_begin,
+        }
     }
 
     /// One audit line a DELETE, and a notice.
@@ -241,7 +279,14 @@ impl CascadingDelete {
                 %answer,
                 "DELETE"
             );
-            self.tell(envelope, &Notice::Deleted { object, uid, answer });
+            self.tell(
+                envelope,
+                &Notice::Deleted {
+                    object,
+                    uid,
+                    answer,
+                },
+            );
         }
     }
 
@@ -257,10 +302,12 @@ impl CascadingDelete {
             self.may_write()?;
         }
         let busy = applied.attempted > 0 || found.waiting > 0;
-        let wait = busy
-            .then(|| self.with_progress(envelope, |progress| progress.busy(applied.deleted)));
+        let wait =
+            busy.then(|| self.with_progress(envelope, |progress| progress.busy(applied.deleted)));
         if !applied.failed.is_empty() {
-            let Applied { attempted, failed, .. } = applied;
+            let Applied {
+                attempted, failed, ..
+            } = applied;
             return Err(CascadeError::Delete { attempted, failed });
         }
         if !applied.contended.is_empty() {
@@ -301,7 +348,10 @@ impl CascadingDelete {
     /// Tells, once, that everything is gone.
     fn complete(&self, envelope: &Envelope) {
         let (told, deleted) = self.with_progress(envelope, |progress| {
-            (std::mem::replace(&mut progress.completed, true), progress.deleted)
+            (
+                std::mem::replace(&mut progress.completed, true),
+                progress.deleted,
+            )
         });
         if !told {
             self.tell(envelope, &Notice::Completed { deleted });
@@ -326,7 +376,10 @@ impl CascadingDelete {
         {
             self.release(envelope, hold.name()).await?;
         }
-        let found = Found { empty: plan.is_empty(), waiting: plan.waiting().len() };
+        let found = Found {
+            empty: plan.is_empty(),
+            waiting: plan.waiting().len(),
+        };
         let summary = plan.summary();
         match judge(plan, evidence, case) {
             Ok(_) => {
@@ -347,7 +400,12 @@ impl CascadingDelete {
         if !moot {
             self.tell(envelope, &Notice::Refused(refusal));
         }
-        self.forget(envelope)
+        let over = self.forget(envelope);
+        match refusal {
+            // A source that knows no UIDs has no other way to tell of the new one's deletion.
+            Refusal::UpstreamReplaced(_) if envelope.uid().is_none() => Outcome::Recheck(NEXT),
+            _ => over,
+        }
     }
 
     /// An ID that nothing can carry: no list, no DELETE, no hold.
@@ -369,7 +427,9 @@ impl CascadingDelete {
 
     async fn put(&self, envelope: &Envelope, hold: &HoldName) -> Result<Outcome, CascadeError> {
         let now = Instant::now();
-        let remaining = lock(&self.holds).get(envelope.key()).map(|last| last.remaining(now));
+        let remaining = lock(&self.holds)
+            .get(envelope.key())
+            .map(|last| last.remaining(now));
         if let Some(remaining) = remaining
             && !remaining.is_zero()
         {
@@ -378,8 +438,15 @@ impl CascadingDelete {
         let Some((client, resource)) = self.upstream.resource().await? else {
             return Ok(Outcome::Done);
         };
-        let Some(object) = self.upstream.object(envelope) else { return Ok(Outcome::Done) };
-        let holder = Holder { client: &client, resource: &resource, object: &object, hold };
+        let Some(object) = self.upstream.object(envelope) else {
+            return Ok(Outcome::Done);
+        };
+        let holder = Holder {
+            client: &client,
+            resource: &resource,
+            object: &object,
+            hold,
+        };
         self.may_write()?;
         if holder.put(envelope.uid()).await? == Put::Held {
             let mut holds = lock(&self.holds);
@@ -390,9 +457,18 @@ impl CascadingDelete {
     }
 
     async fn release(&self, envelope: &Envelope, hold: &HoldName) -> Result<(), CascadeError> {
-        let Some((client, resource)) = self.upstream.resource().await? else { return Ok(()) };
-        let Some(object) = self.upstream.object(envelope) else { return Ok(()) };
-        let holder = Holder { client: &client, resource: &resource, object: &object, hold };
+        let Some((client, resource)) = self.upstream.resource().await? else {
+            return Ok(());
+        };
+        let Some(object) = self.upstream.object(envelope) else {
+            return Ok(());
+        };
+        let holder = Holder {
+            client: &client,
+            resource: &resource,
+            object: &object,
+            hold,
+        };
         self.may_write()?;
         Ok(holder.release(envelope.uid()).await?)
     }

@@ -141,12 +141,18 @@ impl Plan {
         for target in &self.targets {
             *by_kind.entry(target.object().kind().clone()).or_insert(0) += 1;
         }
-        Summary { by_kind, waiting: self.waiting.len() }
+        Summary {
+            by_kind,
+            waiting: self.waiting.len(),
+        }
     }
 
     /// The UIDs of the targets.
     pub(crate) fn uids(&self) -> BTreeSet<Arc<str>> {
-        self.targets.iter().map(|target| Arc::clone(target.uid())).collect()
+        self.targets
+            .iter()
+            .map(|target| Arc::clone(target.uid()))
+            .collect()
     }
 
     /// Leaves only the targets of this set.

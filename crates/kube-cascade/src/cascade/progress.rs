@@ -63,7 +63,10 @@ pub(super) enum Next {
 impl Progress {
     /// The beginning of the cascade of one upstream.
     pub(super) fn of(uid: &str) -> Self {
-        Self { uid: Some(uid.into()), ..Self::default() }
+        Self {
+            uid: Some(uid.into()),
+            ..Self::default()
+        }
     }
 
     /// Something was deleted or still terminates: how long to wait before the next pass.
@@ -141,7 +144,10 @@ mod tests {
     use super::*;
 
     fn terminating(held: bool) -> Sighting {
-        Sighting::Terminating { uid: "u".into(), held }
+        Sighting::Terminating {
+            uid: "u".into(),
+            held,
+        }
     }
 
     #[test]
@@ -157,25 +163,49 @@ mod tests {
     fn a_hold_is_released_only_after_two_empty_rounds_in_a_row() {
         let start = Instant::now();
         let mut progress = Progress::default();
-        assert_eq!(progress.quiet(start, &terminating(true), true), Next::Wait(SETTLE));
+        assert_eq!(
+            progress.quiet(start, &terminating(true), true),
+            Next::Wait(SETTLE)
+        );
         progress.busy(1);
         let later = start + SETTLE;
-        assert_eq!(progress.quiet(later, &terminating(true), true), Next::Wait(SETTLE));
+        assert_eq!(
+            progress.quiet(later, &terminating(true), true),
+            Next::Wait(SETTLE)
+        );
         let early = later + SETTLE / 2;
-        assert_eq!(progress.quiet(early, &terminating(true), true), Next::Wait(SETTLE / 2));
-        assert_eq!(progress.quiet(later + SETTLE, &terminating(true), true), Next::Release);
+        assert_eq!(
+            progress.quiet(early, &terminating(true), true),
+            Next::Wait(SETTLE / 2)
+        );
+        assert_eq!(
+            progress.quiet(later + SETTLE, &terminating(true), true),
+            Next::Release
+        );
     }
 
     #[test]
     fn without_a_hold_the_lists_stay_empty_for_a_minute_after_the_upstream_is_gone() {
         let start = Instant::now();
         let mut progress = Progress::default();
-        assert!(matches!(progress.quiet(start, &terminating(false), false), Next::Wait(_)));
+        assert!(matches!(
+            progress.quiet(start, &terminating(false), false),
+            Next::Wait(_)
+        ));
         let gone = start + LINGER;
-        assert!(matches!(progress.quiet(gone, &Sighting::Gone, false), Next::Wait(_)));
+        assert!(matches!(
+            progress.quiet(gone, &Sighting::Gone, false),
+            Next::Wait(_)
+        ));
         let almost = gone + LINGER.saturating_sub(Duration::from_millis(1));
-        assert!(matches!(progress.quiet(almost, &Sighting::Gone, false), Next::Wait(_)));
-        assert_eq!(progress.quiet(gone + LINGER, &Sighting::Gone, false), Next::Done);
+        assert!(matches!(
+            progress.quiet(almost, &Sighting::Gone, false),
+            Next::Wait(_)
+        ));
+        assert_eq!(
+            progress.quiet(gone + LINGER, &Sighting::Gone, false),
+            Next::Done
+        );
     }
 
     #[test]
@@ -185,7 +215,9 @@ mod tests {
         for seconds in 0..600 {
             let now = start + Duration::from_secs(seconds);
             let next = progress.quiet(now, &terminating(false), true);
-            let (Next::Wait(wait) | Next::Linger(wait)) = next else { panic!("{next:?}") };
+            let (Next::Wait(wait) | Next::Linger(wait)) = next else {
+                panic!("{next:?}")
+            };
             assert!(wait <= WAIT.1, "{seconds}: {wait:?}");
         }
     }
@@ -196,7 +228,10 @@ mod tests {
         let first = HoldBackoff::put(None, start);
         assert_eq!(first.remaining(start), Duration::from_secs(1));
         let second = HoldBackoff::put(Some(&first), start + Duration::from_secs(1));
-        assert_eq!(second.remaining(start + Duration::from_secs(1)), Duration::from_secs(2));
+        assert_eq!(
+            second.remaining(start + Duration::from_secs(1)),
+            Duration::from_secs(2)
+        );
         let much_later = start + Duration::from_secs(3600);
         assert_eq!(second.remaining(much_later), Duration::ZERO);
         let anew = HoldBackoff::put(Some(&second), much_later);

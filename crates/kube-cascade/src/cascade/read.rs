@@ -96,7 +96,12 @@ impl fmt::Display for ReadErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the dependents cannot be read completely: ")?;
         for (place, error) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if place == 0 { "" } else { "; " }, crate::chain::Chain(error))?;
+            write!(
+                f,
+                "{}{}",
+                if place == 0 { "" } else { "; " },
+                crate::chain::Chain(error)
+            )?;
         }
         Ok(())
     }
@@ -147,7 +152,11 @@ pub(super) async fn read(
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(Plan::of(seen)) } else { Err(ReadErrors(errors)) }
+    if errors.is_empty() {
+        Ok(Plan::of(seen))
+    } else {
+        Err(ReadErrors(errors))
+    }
 }
 
 async fn read_kind(
@@ -179,7 +188,11 @@ async fn read_scope(
         Selector::Label(label) => Some(label.to_string()),
         Selector::EveryObject => None,
     };
-    let query = Query { namespace, labels: labels.as_deref(), fields: None };
+    let query = Query {
+        namespace,
+        labels: labels.as_deref(),
+        fields: None,
+    };
     let listing = list(kinds.client(), resource, query, |meta| selected.seen(meta)).await?;
     if let Some(namespace) = namespace
         && listing.items.is_empty()
@@ -195,7 +208,9 @@ pub(super) async fn exists(
     resource: &Resource,
     namespace: &str,
 ) -> Result<(), ReadError> {
-    let found = Resource::namespace().get(kinds.client(), None, namespace).await?;
+    let found = Resource::namespace()
+        .get(kinds.client(), None, namespace)
+        .await?;
     match found {
         Some(_) => Ok(()),
         None => Err(ReadError::NamespaceMissing {
@@ -220,13 +235,15 @@ pub(super) fn namespaces<'a>(
         });
     }
     Ok(match scope {
-        Scope::Namespaces(names) => {
-            names.iter().map(|name| Some(Cow::Borrowed(name.as_str()))).collect()
-        }
+        Scope::Namespaces(names) => names
+            .iter()
+            .map(|name| Some(Cow::Borrowed(name.as_str())))
+            .collect(),
         Scope::AllNamespaces | Scope::ClusterScoped => BTreeSet::from([None]),
         Scope::SameAsUpstream => {
-            let namespace = upstream
-                .ok_or_else(|| ReadError::NoNamespace { kind: resource.kind.clone() })?;
+            let namespace = upstream.ok_or_else(|| ReadError::NoNamespace {
+                kind: resource.kind.clone(),
+            })?;
             BTreeSet::from([Some(Cow::Borrowed(namespace))])
         }
     })
@@ -251,13 +268,20 @@ pub(super) async fn again(
 ) -> Result<Again, CallError> {
     let object = target.object();
     let resource = kinds.resolve(object.kind()).await?;
-    let found = resource.get(kinds.client(), object.namespace(), object.name()).await?;
+    let found = resource
+        .get(kinds.client(), object.namespace(), object.name())
+        .await?;
     let Some(meta) = found.filter(|meta| meta.uid == *target.uid() && !meta.terminating()) else {
         return Ok(Again::NoLonger);
     };
-    let mut of_kind = selected.iter().filter(|one| one.dependent.kind() == object.kind());
+    let mut of_kind = selected
+        .iter()
+        .filter(|one| one.dependent.kind() == object.kind());
     let seen = of_kind.find_map(|selected| selected.seen(meta.clone()));
     Ok(seen.map_or(Again::NoLonger, |seen| {
-        Again::Still(Seen { propagation: target.propagation(), ..seen })
+        Again::Still(Seen {
+            propagation: target.propagation(),
+            ..seen
+        })
     }))
 }

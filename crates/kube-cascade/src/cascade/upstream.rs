@@ -52,7 +52,13 @@ impl Upstream {
             IdSource::Uid | IdSource::NamespacedName => Namesakes::Nowhere,
         };
         let kinds = Kinds::new(client);
-        Self(Confirm::Kubernetes(Confirmed { kinds, kind, id, namespace: None, namesakes }))
+        Self(Confirm::Kubernetes(Confirmed {
+            kinds,
+            kind,
+            id,
+            namespace: None,
+            namesakes,
+        }))
     }
 
     /// Believes the envelope: an upstream that it calls terminating or vanished is so.
@@ -106,14 +112,22 @@ impl Upstream {
 
     /// The upstream that an envelope is about, where it is a Kubernetes object.
     pub(crate) fn object(&self, envelope: &Envelope) -> Option<ObjectRef> {
-        let Confirm::Kubernetes(confirmed) = &self.0 else { return None };
+        let Confirm::Kubernetes(confirmed) = &self.0 else {
+            return None;
+        };
         let namespace = confirmed.namespace(envelope).map(Arc::from);
-        Some(ObjectRef::new(confirmed.kind.clone(), namespace, envelope.name()))
+        Some(ObjectRef::new(
+            confirmed.kind.clone(),
+            namespace,
+            envelope.name(),
+        ))
     }
 
     /// Where its holds are put and released; `None` where envelopes are trusted.
     pub(crate) async fn resource(&self) -> Result<Option<(Client, Resource)>, CallError> {
-        let Confirm::Kubernetes(Confirmed { kinds, kind, .. }) = &self.0 else { return Ok(None) };
+        let Confirm::Kubernetes(Confirmed { kinds, kind, .. }) = &self.0 else {
+            return Ok(None);
+        };
         let resource = kinds.resolve(kind).await?;
         Ok(Some((kinds.client().clone(), resource)))
     }
@@ -123,27 +137,44 @@ impl Upstream {
     /// In every namespace that upstreams may be in: an upstream that no rule watches has its
     /// dependents, too.
     pub(crate) async fn ids(&self) -> Result<Option<BTreeSet<String>>, CallError> {
-        let Confirm::Kubernetes(Confirmed { kinds, kind, id, namesakes, .. }) = &self.0 else {
+        let Confirm::Kubernetes(Confirmed {
+            kinds,
+            kind,
+            id,
+            namesakes,
+            ..
+        }) = &self.0
+        else {
             return Ok(None);
         };
         let resource = kinds.resolve(kind).await?;
         let scopes = match namesakes {
-            Namesakes::In(scope) if resource.namespaced => {
-                scope.iter().map(|namespace| Some(namespace.as_str())).collect()
-            }
+            Namesakes::In(scope) if resource.namespaced => scope
+                .iter()
+                .map(|namespace| Some(namespace.as_str()))
+                .collect(),
             _ => vec![None],
         };
         let mut ids = BTreeSet::new();
         for namespace in scopes {
-            let query = Query { namespace, ..Query::default() };
-            ids.extend(list(kinds.client(), &resource, query, |meta| id.id(&meta)).await?.items);
+            let query = Query {
+                namespace,
+                ..Query::default()
+            };
+            ids.extend(
+                list(kinds.client(), &resource, query, |meta| id.id(&meta))
+                    .await?
+                    .items,
+            );
         }
         Ok(Some(ids))
     }
 
     /// What to demand of the definition later, for a hint that does not say.
     pub(crate) async fn definition(&self) -> Result<Option<Arc<str>>, CallError> {
-        let Confirm::Kubernetes(Confirmed { kinds, kind, .. }) = &self.0 else { return Ok(None) };
+        let Confirm::Kubernetes(Confirmed { kinds, kind, .. }) = &self.0 else {
+            return Ok(None);
+        };
         let resource = kinds.resolve(kind).await?;
         Ok(Some(definition(kinds, &resource).await?.token()))
     }
@@ -181,11 +212,19 @@ impl Confirmed {
     ) -> Result<Evidence, CallError> {
         let resource = self.kinds.resolve(&self.kind).await?;
         let namespace = self.namespace(envelope);
-        let seen = resource.get(self.kinds.client(), namespace, envelope.name()).await?;
+        let seen = resource
+            .get(self.kinds.client(), namespace, envelope.name())
+            .await?;
         let definition = definition(&self.kinds, &resource).await?;
-        let namesakes =
-            self.namesakes.search(self.kinds.client(), &resource, namespace, envelope.name()).await?;
-        Ok(Evidence { upstream: sighting(seen, hold), definition, namesakes })
+        let namesakes = self
+            .namesakes
+            .search(self.kinds.client(), &resource, namespace, envelope.name())
+            .await?;
+        Ok(Evidence {
+            upstream: sighting(seen, hold),
+            definition,
+            namesakes,
+        })
     }
 }
 
@@ -209,11 +248,16 @@ pub(crate) async fn definition(
         return Ok(Definition::BuiltIn);
     }
     let crd = Resource::custom_resource_definition();
-    Ok(match crd.get(kinds.client(), None, &resource.definition_name()).await? {
-        None => Definition::BuiltIn,
-        Some(meta) if meta.terminating() => Definition::Terminating,
-        Some(meta) => Definition::Serving { uid: meta.uid },
-    })
+    Ok(
+        match crd
+            .get(kinds.client(), None, &resource.definition_name())
+            .await?
+        {
+            None => Definition::BuiltIn,
+            Some(meta) if meta.terminating() => Definition::Terminating,
+            Some(meta) => Definition::Serving { uid: meta.uid },
+        },
+    )
 }
 
 impl Namesakes {
@@ -236,11 +280,17 @@ impl Namesakes {
             }
             Self::Everywhere => {
                 let fields = format!("metadata.name={name}");
-                let query = Query { fields: Some(&fields), ..Query::default() };
+                let query = Query {
+                    fields: Some(&fields),
+                    ..Query::default()
+                };
                 found = list(client, resource, query, |meta| meta).await?.items;
                 found.retain(|meta| meta.namespace.as_deref() != own && &*meta.name == name);
             }
         }
-        Ok(found.iter().map(|meta| meta.object_ref(&resource.kind)).collect())
+        Ok(found
+            .iter()
+            .map(|meta| meta.object_ref(&resource.kind))
+            .collect())
     }
 }

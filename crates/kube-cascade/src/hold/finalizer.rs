@@ -43,7 +43,9 @@ impl Holder<'_> {
     /// A read or write that failed, or `Conflict` after several changes by others in a row.
     pub(crate) async fn put(&self, uid: Option<&str>) -> Result<Put, CallError> {
         for _ in 0..ATTEMPTS {
-            let Some(meta) = self.read().await? else { return Ok(Put::TooLate) };
+            let Some(meta) = self.read().await? else {
+                return Ok(Put::TooLate);
+            };
             if meta.terminating() || uid.is_some_and(|uid| *uid != *meta.uid) {
                 return Ok(Put::TooLate);
             }
@@ -54,7 +56,10 @@ impl Holder<'_> {
                 return Ok(Put::Held);
             }
         }
-        Err(CallError::new(format!("put the hold on {}", self.object), Class::Conflict))
+        Err(CallError::new(
+            format!("put the hold on {}", self.object),
+            Class::Conflict,
+        ))
     }
 
     /// Takes the hold off; done when it is not there, or the upstream is not.
@@ -63,24 +68,35 @@ impl Holder<'_> {
     /// As [`put`](Self::put).
     pub(crate) async fn release(&self, uid: Option<&str>) -> Result<(), CallError> {
         for _ in 0..ATTEMPTS {
-            let Some(meta) = self.read().await? else { return Ok(()) };
+            let Some(meta) = self.read().await? else {
+                return Ok(());
+            };
             if uid.is_some_and(|uid| *uid != *meta.uid) {
                 return Ok(());
             }
-            let Some(place) = self.place(&meta) else { return Ok(()) };
+            let Some(place) = self.place(&meta) else {
+                return Ok(());
+            };
             if self.patch(&release_patch(&meta, place, self.hold)).await? == Patched::Done {
                 return Ok(());
             }
         }
-        Err(CallError::new(format!("release the hold on {}", self.object), Class::Conflict))
+        Err(CallError::new(
+            format!("release the hold on {}", self.object),
+            Class::Conflict,
+        ))
     }
 
     async fn read(&self) -> Result<Option<Meta>, CallError> {
-        self.resource.get(self.client, self.object.namespace(), self.object.name()).await
+        self.resource
+            .get(self.client, self.object.namespace(), self.object.name())
+            .await
     }
 
     fn place(&self, meta: &Meta) -> Option<usize> {
-        meta.finalizers.iter().position(|name| name == self.hold.as_str())
+        meta.finalizers
+            .iter()
+            .position(|name| name == self.hold.as_str())
     }
 
     async fn patch(&self, patch: &Value) -> Result<Patched, CallError> {
@@ -112,7 +128,11 @@ fn put_patch(meta: &Meta, hold: &HoldName) -> Value {
     } else {
         json!({"op": "add", "path": "/metadata/finalizers/-", "value": hold.as_str()})
     };
-    let before = if meta.finalizers.is_empty() { Value::Null } else { json!(meta.finalizers) };
+    let before = if meta.finalizers.is_empty() {
+        Value::Null
+    } else {
+        json!(meta.finalizers)
+    };
     json!([
         {"op": "test", "path": "/metadata/uid", "value": meta.uid},
         {"op": "test", "path": "/metadata/finalizers", "value": before},

@@ -39,7 +39,12 @@ impl Held {
     /// A read or write that failed.
     pub async fn release(&self, client: &Client) -> Result<(), CallError> {
         for hold in &self.holds {
-            let holder = Holder { client, resource: &self.resource, object: &self.object, hold };
+            let holder = Holder {
+                client,
+                resource: &self.resource,
+                object: &self.object,
+                hold,
+            };
             holder.release(Some(&self.uid)).await?;
         }
         Ok(())

@@ -52,11 +52,19 @@ pub enum Class {
 
 impl CallError {
     pub(crate) fn new(attempted: impl Into<String>, class: Class) -> Self {
-        Self { attempted: attempted.into(), class, source: None }
+        Self {
+            attempted: attempted.into(),
+            class,
+            source: None,
+        }
     }
 
     pub(crate) fn from_kube(attempted: impl Into<String>, source: kube::Error) -> Self {
-        Self { attempted: attempted.into(), class: classify(&source), source: Some(Box::new(source)) }
+        Self {
+            attempted: attempted.into(),
+            class: classify(&source),
+            source: Some(Box::new(source)),
+        }
     }
 
     /// What to make of it.
@@ -177,9 +185,15 @@ mod tests {
         let plain = kube::core::Status::failure("404 page not found", "Failed to parse error data");
         let plain = kube::Error::Api(plain.with_code(404).boxed());
         assert_eq!(classify(&plain), Class::NotServed);
-        assert_eq!(classify(&api_error(404, "NotFound", "", 0)), Class::NotServed);
+        assert_eq!(
+            classify(&api_error(404, "NotFound", "", 0)),
+            Class::NotServed
+        );
         assert_eq!(classify(&api_error(404, "", "p1", 0)), Class::NotServed);
-        assert_eq!(classify(&api_error(404, "NotFound", "p1", 0)), Class::NotFound);
+        assert_eq!(
+            classify(&api_error(404, "NotFound", "p1", 0)),
+            Class::NotFound
+        );
     }
 
     #[test]
@@ -197,7 +211,11 @@ mod tests {
             (503, 5, Class::Throttled(Duration::from_secs(5))),
             (504, 0, Class::Unknown),
         ] {
-            assert_eq!(classify(&api_error(code, "Some", "n", retry_after)), class, "{code}");
+            assert_eq!(
+                classify(&api_error(code, "Some", "n", retry_after)),
+                class,
+                "{code}"
+            );
         }
     }
 
@@ -205,7 +223,9 @@ mod tests {
     async fn fault_40_a_server_that_never_answers_costs_less_than_40_seconds() {
         let started = tokio::time::Instant::now();
         let stalled = std::future::pending::<Result<(), kube::Error>>();
-        let error = call(|| "get something".to_owned(), stalled).await.expect_err("it times out");
+        let error = call(|| "get something".to_owned(), stalled)
+            .await
+            .expect_err("it times out");
         assert_eq!(error.class(), &Class::Unknown);
         assert!(started.elapsed() < Duration::from_secs(40));
     }

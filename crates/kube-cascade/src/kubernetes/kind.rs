@@ -45,7 +45,11 @@ impl Resource {
             kind: kind.into(),
             plural: "customresourcedefinitions".into(),
         };
-        Self { kind: Kind::new(group, kind), api, namespaced: false }
+        Self {
+            kind: Kind::new(group, kind),
+            api,
+            namespaced: false,
+        }
     }
 
     /// The kind of namespaces.
@@ -57,7 +61,11 @@ impl Resource {
             kind: "Namespace".into(),
             plural: "namespaces".into(),
         };
-        Self { kind: Kind::new("", "Namespace"), api, namespaced: false }
+        Self {
+            kind: Kind::new("", "Namespace"),
+            api,
+            namespaced: false,
+        }
     }
 
     /// A live, consistent read of one object's metadata; `None` when the server says it is gone.
@@ -97,7 +105,10 @@ pub(crate) struct Kinds {
 
 impl Kinds {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Arc::default() }
+        Self {
+            client,
+            known: Arc::default(),
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {

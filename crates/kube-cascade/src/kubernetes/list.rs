@@ -81,7 +81,10 @@ async fn list_once<T>(
             Some(token) if !token.is_empty() => params.continue_token = Some(token),
             _ => {
                 let resource_version = page.metadata.resource_version;
-                return Ok(Listing { items, resource_version });
+                return Ok(Listing {
+                    items,
+                    resource_version,
+                });
             }
         }
     }
@@ -94,7 +97,11 @@ fn describe(resource: &Resource, query: Query<'_>) -> String {
         None if resource.namespaced => write!(text, " in all namespaces"),
         None => Ok(()),
     }
-    .and_then(|()| query.labels.map_or(Ok(()), |labels| write!(text, " with label {labels}")))
+    .and_then(|()| {
+        query
+            .labels
+            .map_or(Ok(()), |labels| write!(text, " with label {labels}"))
+    })
     .expect("writing to a String cannot fail");
     text
 }

@@ -154,30 +154,49 @@ impl KubernetesSource {
         if self.namespaces.is_empty() {
             vec![None]
         } else {
-            self.namespaces.iter().map(|namespace| Some(namespace.as_str())).collect()
+            self.namespaces
+                .iter()
+                .map(|namespace| Some(namespace.as_str()))
+                .collect()
         }
     }
 
     async fn epoch(&self, mut feed: Feed) -> Result<(), CallError> {
         self.kinds.forget(&self.kind);
         let resource = self.kinds.resolve(&self.kind).await?;
-        let claimed = if self.namespaces.is_empty() { self.namespaced } else { Some(true) };
+        let claimed = if self.namespaces.is_empty() {
+            self.namespaced
+        } else {
+            Some(true)
+        };
         if claimed.is_some_and(|namespaced| namespaced != resource.namespaced) {
-            let is = if resource.namespaced { "namespaced" } else { "cluster-scoped" };
+            let is = if resource.namespaced {
+                "namespaced"
+            } else {
+                "cluster-scoped"
+            };
             let attempted = format!("watch {} as configured: the kind is {is}", self.kind);
             return Err(CallError::new(attempted, Class::Invalid));
         }
         // Before the list, so that an upstream is never reported under a definition newer than it.
         let definition = definition(&self.kinds, &resource).await?.token();
-        let epoch = Epoch { source: self, resource, definition };
-        let mut watched: Vec<_> = self.scopes().into_iter().map(|scope| (scope, None)).collect();
+        let epoch = Epoch {
+            source: self,
+            resource,
+            definition,
+        };
+        let mut watched: Vec<_> = self
+            .scopes()
+            .into_iter()
+            .map(|scope| (scope, None))
+            .collect();
         loop {
             epoch.snapshot(&mut feed, &mut watched).await?;
             let until = Instant::now() + self.relist;
-            let watches = watched
+            let endless = watched
                 .iter_mut()
                 .map(|(scope, version)| epoch.watch(*scope, version, feed.clone()));
-            match timeout_at(until, try_join_all(watches)).await {
+            match timeout_at(until, try_join_all(endless)).await {
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(never)) => drop(never),
                 Err(_) => tracing::debug!(kind = %self.kind, "listing again"),
@@ -215,10 +234,15 @@ impl Epoch<'_> {
         let mut envelopes = Vec::new();
         for (scope, version) in watched {
             let labels = self.source.labels.as_deref();
-            let query = Query { namespace: *scope, labels, fields: None };
-            let listing =
-                list(self.source.kinds.client(), &self.resource, query, |meta| self.envelope(&meta))
-                    .await?;
+            let query = Query {
+                namespace: *scope,
+                labels,
+                fields: None,
+            };
+            let listing = list(self.source.kinds.client(), &self.resource, query, |meta| {
+                self.envelope(&meta)
+            })
+            .await?;
             if went_backwards(version.as_deref(), &listing.resource_version) {
                 let attempted = format!("go on watching {}", self.source.kind);
                 return Err(CallError::new(attempted, Class::Expired));
@@ -313,14 +337,15 @@ impl Epoch<'_> {
     }
 
     fn envelope(&self, meta: &Meta) -> Result<Envelope, Malformed> {
-        let id = ResourceId::try_from(self.source.id.id(meta).as_str())
-            .map_err(|error| {
-                let object = meta.object_ref(&self.resource.kind);
-                Malformed::new(object.to_string(), error.to_string())
-            })?;
+        let id = ResourceId::try_from(self.source.id.id(meta).as_str()).map_err(|error| {
+            let object = meta.object_ref(&self.resource.kind);
+            Malformed::new(object.to_string(), error.to_string())
+        })?;
         let key = Key::new(meta.namespace.as_deref(), id);
         let state = match meta.deletion_timestamp {
-            Some(since) => State::Terminating { since: since.into() },
+            Some(since) => State::Terminating {
+                since: since.into(),
+            },
             None => State::Live,
         };
         let envelope = Envelope::of(key, state)
@@ -366,7 +391,11 @@ mod tests {
             (Some("opaque"), "5", false),
             (Some("5"), "opaque", false),
         ] {
-            assert_eq!(went_backwards(watched, listed), backwards, "{watched:?} {listed}");
+            assert_eq!(
+                went_backwards(watched, listed),
+                backwards,
+                "{watched:?} {listed}"
+            );
         }
     }
 }

@@ -3,9 +3,14 @@
 use std::{fmt, num::NonZeroUsize, slice};
 
 use kube_cascade::{
+    Kind,
     cascade::{LabelKey, Namespaces, Scope},
     hold::RuleName,
     names,
+};
+pub use kube_cascade::{
+    cascade::{Mode, Propagation},
+    kubernetes::IdSource,
 };
 use thiserror::Error;
 
@@ -80,15 +85,6 @@ impl Rule {
     }
 }
 
-/// What a rule does. Complete: a third mode would change what every deletion means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Says what it would delete; writes nothing and holds nothing.
-    Report,
-    /// Deletes.
-    Enforce,
-}
-
 /// The upstream half of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
@@ -126,7 +122,7 @@ impl Upstream {
 
     /// Whether the upstream is held until its dependents are gone.
     ///
-    /// What the author wrote; a rule of [`Mode::Report`] holds nothing all the same.
+    /// What the author wrote; a rule in [`Mode::Report`] holds nothing all the same.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.hold
@@ -142,18 +138,6 @@ pub enum UpstreamScope {
     AllNamespaces,
     /// The author claims that the kind has no namespaces.
     ClusterScoped,
-}
-
-/// What of an upstream its dependents carry as the label's value.
-/// Complete: each is safe under conditions of its own, which a reader has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IdSource {
-    /// `metadata.name`.
-    Name,
-    /// `metadata.uid`.
-    Uid,
-    /// Namespace and name as `namespace.name`; unambiguous, since a namespace holds no dot.
-    NamespacedName,
 }
 
 /// One kind of dependents.
@@ -188,25 +172,6 @@ impl Dependent {
     #[must_use]
     pub fn propagation(&self) -> Propagation {
         self.propagation
-    }
-}
-
-/// What happens to the objects that a deleted dependent owns.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Propagation {
-    /// They go first, then the dependent.
-    Foreground,
-    /// The dependent goes at once, they afterwards.
-    Background,
-}
-
-impl fmt::Display for Propagation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Foreground => "Foreground",
-            Self::Background => "Background",
-        })
     }
 }
 
@@ -275,6 +240,12 @@ impl GroupKind {
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+}
+
+impl From<&GroupKind> for Kind {
+    fn from(checked: &GroupKind) -> Self {
+        Self::new(checked.group(), checked.kind())
     }
 }
 

@@ -34,11 +34,18 @@ fn case() -> Case {
 
 fn evidence(upstream: Sighting) -> Evidence {
     let definition = Definition::Serving { uid: "d1".into() };
-    Evidence { upstream, definition, namesakes: Vec::new() }
+    Evidence {
+        upstream,
+        definition,
+        namesakes: Vec::new(),
+    }
 }
 
 fn terminating(uid: &str) -> Sighting {
-    Sighting::Terminating { uid: uid.into(), held: true }
+    Sighting::Terminating {
+        uid: uid.into(),
+        held: true,
+    }
 }
 
 fn live(uid: &str) -> Sighting {
@@ -59,34 +66,124 @@ fn verdict(plan: Plan, evidence: &Evidence, case: &Case) -> Result<usize, &'stat
 
 #[test]
 fn the_state_of_the_upstream_decides_what_may_go() {
-    let unknown = || Case { uid: None, ..case() };
-    let witnessed = || Case { witnessed: true, ..case() };
-    let unheld = || Case { witnessed: true, hold: false, ..case() };
+    let unknown = || Case {
+        uid: None,
+        ..case()
+    };
+    let witnessed = || Case {
+        witnessed: true,
+        ..case()
+    };
+    let unheld = || Case {
+        witnessed: true,
+        hold: false,
+        ..case()
+    };
     let frozen = || {
         let first: BTreeSet<Arc<str>> = ["object-0".into(), "object-1".into()].into();
-        Case { frozen: Some(first.into()), ..case() }
+        Case {
+            frozen: Some(first.into()),
+            ..case()
+        }
     };
-    let by_uid = |case| Case { id_is_uid: true, ..case };
+    let by_uid = |case| Case {
+        id_is_uid: true,
+        ..case
+    };
     for (row, upstream, case, expected) in [
         ("terminating", terminating("a"), case(), Ok(3)),
-        ("terminating, uid unknown", terminating("b"), unknown(), Ok(3)),
+        (
+            "terminating, uid unknown",
+            terminating("b"),
+            unknown(),
+            Ok(3),
+        ),
         ("fault 16: alive", live("a"), case(), Err("UpstreamAlive")),
-        ("fault 16: alive, uid unknown", live("b"), unknown(), Err("UpstreamAlive")),
-        ("fault 20: alive after a DELETED event", live("a"), unheld(), Err("UpstreamAlive")),
-        ("fault 14: replaced by a live one", live("b"), case(), Err("UpstreamReplaced")),
-        ("fault 15: replaced, replayed", live("b"), unheld(), Err("UpstreamReplaced")),
-        ("replaced by a terminating one", terminating("b"), case(), Err("UpstreamReplaced")),
-        ("replaced in mid-cascade", live("b"), frozen(), Err("UpstreamReplaced")),
-        ("fault 17: gone, uid unknown", Sighting::Gone, unknown(), Err("UpstreamUnknown")),
-        ("fault 21: gone, nobody saw it", Sighting::Gone, case(), Err("DeletionUnwitnessed")),
-        ("gone without our hold", Sighting::Gone, witnessed(), Err("DeletionUnwitnessed")),
-        ("fault 19: gone, seen, no hold", Sighting::Gone, unheld(), Ok(3)),
-        ("fault 59: gone in mid-cascade", Sighting::Gone, frozen(), Ok(2)),
-        ("its uid is its ID, it was replaced", live("b"), by_uid(unheld()), Ok(3)),
-        ("its uid is its ID, it is alive", live("a"), by_uid(unheld()), Err("UpstreamAlive")),
+        (
+            "fault 16: alive, uid unknown",
+            live("b"),
+            unknown(),
+            Err("UpstreamAlive"),
+        ),
+        (
+            "fault 20: alive after a DELETED event",
+            live("a"),
+            unheld(),
+            Err("UpstreamAlive"),
+        ),
+        (
+            "fault 14: replaced by a live one",
+            live("b"),
+            case(),
+            Err("UpstreamReplaced"),
+        ),
+        (
+            "fault 15: replaced, replayed",
+            live("b"),
+            unheld(),
+            Err("UpstreamReplaced"),
+        ),
+        (
+            "replaced by a terminating one",
+            terminating("b"),
+            case(),
+            Err("UpstreamReplaced"),
+        ),
+        (
+            "replaced in mid-cascade",
+            live("b"),
+            frozen(),
+            Err("UpstreamReplaced"),
+        ),
+        (
+            "fault 17: gone, uid unknown",
+            Sighting::Gone,
+            unknown(),
+            Err("UpstreamUnknown"),
+        ),
+        (
+            "fault 21: gone, nobody saw it",
+            Sighting::Gone,
+            case(),
+            Err("DeletionUnwitnessed"),
+        ),
+        (
+            "gone without our hold",
+            Sighting::Gone,
+            witnessed(),
+            Err("DeletionUnwitnessed"),
+        ),
+        (
+            "fault 19: gone, seen, no hold",
+            Sighting::Gone,
+            unheld(),
+            Ok(3),
+        ),
+        (
+            "fault 59: gone in mid-cascade",
+            Sighting::Gone,
+            frozen(),
+            Ok(2),
+        ),
+        (
+            "its uid is its ID, it was replaced",
+            live("b"),
+            by_uid(unheld()),
+            Ok(3),
+        ),
+        (
+            "its uid is its ID, it is alive",
+            live("a"),
+            by_uid(unheld()),
+            Err("UpstreamAlive"),
+        ),
         ("trusted", Sighting::Trusted, case(), Ok(3)),
     ] {
-        assert_eq!(verdict(plan(3), &evidence(upstream), &case), expected, "{row}");
+        assert_eq!(
+            verdict(plan(3), &evidence(upstream), &case),
+            expected,
+            "{row}"
+        );
     }
 }
 
@@ -95,34 +192,86 @@ fn fault_63_a_definition_other_than_the_one_seen_refuses_everything() {
     let serving = |uid: &str| Definition::Serving { uid: uid.into() };
     for (row, expected, definition, verdict_expected) in [
         ("the same", Some("d1"), serving("d1"), Ok(1)),
-        ("replaced", Some("d1"), serving("d2"), Err("DefinitionChanged")),
-        ("gone", Some("d1"), Definition::BuiltIn, Err("DefinitionChanged")),
-        ("built in", Some(Definition::BUILT_IN), Definition::BuiltIn, Ok(1)),
-        ("new", Some(Definition::BUILT_IN), serving("d2"), Err("DefinitionChanged")),
-        ("fault 61", Some("d1"), Definition::Terminating, Err("DefinitionTerminating")),
-        ("fault 61, no hint", None, Definition::Terminating, Err("DefinitionTerminating")),
+        (
+            "replaced",
+            Some("d1"),
+            serving("d2"),
+            Err("DefinitionChanged"),
+        ),
+        (
+            "gone",
+            Some("d1"),
+            Definition::BuiltIn,
+            Err("DefinitionChanged"),
+        ),
+        (
+            "built in",
+            Some(Definition::BUILT_IN),
+            Definition::BuiltIn,
+            Ok(1),
+        ),
+        (
+            "new",
+            Some(Definition::BUILT_IN),
+            serving("d2"),
+            Err("DefinitionChanged"),
+        ),
+        (
+            "fault 61",
+            Some("d1"),
+            Definition::Terminating,
+            Err("DefinitionTerminating"),
+        ),
+        (
+            "fault 61, no hint",
+            None,
+            Definition::Terminating,
+            Err("DefinitionTerminating"),
+        ),
         ("no hint", None, serving("d2"), Ok(1)),
     ] {
-        let evidence = Evidence { definition, ..evidence(terminating("a")) };
-        let case = Case { definition: expected.map(Into::into), ..case() };
-        assert_eq!(verdict(plan(1), &evidence, &case), verdict_expected, "{row}");
+        let evidence = Evidence {
+            definition,
+            ..evidence(terminating("a"))
+        };
+        let case = Case {
+            definition: expected.map(Into::into),
+            ..case()
+        };
+        assert_eq!(
+            verdict(plan(1), &evidence, &case),
+            verdict_expected,
+            "{row}"
+        );
     }
 }
 
 #[test]
 fn fault_71_a_namesake_refuses_everything_but_an_empty_plan() {
-    let evidence = Evidence { namesakes: vec![namesake()], ..evidence(terminating("a")) };
+    let evidence = Evidence {
+        namesakes: vec![namesake()],
+        ..evidence(terminating("a"))
+    };
     assert_eq!(verdict(plan(1), &evidence, &case()), Err("Namesakes"));
-    assert_eq!(verdict(Plan::of([seen(1, true)]), &evidence, &case()), Err("Namesakes"));
+    assert_eq!(
+        verdict(Plan::of([seen(1, true)]), &evidence, &case()),
+        Err("Namesakes")
+    );
     assert_eq!(verdict(plan(0), &evidence, &case()), Ok(0));
 }
 
 #[test]
 fn fault_53_a_limit_counts_what_is_live_over_the_whole_plan() {
-    let limit = |most| Case { limit: NonZeroUsize::new(most), ..case() };
+    let limit = |most| Case {
+        limit: NonZeroUsize::new(most),
+        ..case()
+    };
     let evidence = evidence(terminating("a"));
     assert_eq!(verdict(plan(10), &evidence, &limit(10)), Ok(10));
-    assert_eq!(verdict(plan(11), &evidence, &limit(10)), Err("LimitExceeded"));
+    assert_eq!(
+        verdict(plan(11), &evidence, &limit(10)),
+        Err("LimitExceeded")
+    );
     let mixed = Plan::of((0..20).map(|uid| seen(uid, uid % 2 == 0)));
     assert_eq!(verdict(mixed, &evidence, &limit(10)), Ok(10));
 }
@@ -134,7 +283,10 @@ fn a_large_plan_is_warranted_batch_by_batch_and_stays_over_its_limit() {
     assert_eq!(warrant.batch().len(), BATCH);
     let (_, rest) = warrant.into_parts();
     assert_eq!(rest.targets().len(), 700);
-    let limited = Case { limit: NonZeroUsize::new(1000), ..case() };
+    let limited = Case {
+        limit: NonZeroUsize::new(1000),
+        ..case()
+    };
     assert_eq!(verdict(rest, &evidence, &limited), Err("LimitExceeded"));
 }
 
@@ -152,7 +304,11 @@ fn every_refusal_says_what_to_do() {
     ] {
         let text = refusal.to_string();
         assert!(text.contains("nothing is deleted"), "{text}");
-        assert!(["delete", "raise", "restore", "rename"].iter().any(|word| text.contains(word)));
+        assert!(
+            ["delete", "raise", "restore", "rename"]
+                .iter()
+                .any(|word| text.contains(word))
+        );
     }
 }
 
@@ -160,7 +316,10 @@ fn any_sighting() -> impl Strategy<Value = Sighting> {
     let uid = prop_oneof!["a", "b"];
     (uid, 0..3_u8, any::<bool>()).prop_map(|(uid, state, held)| match state {
         0 => Sighting::Live { uid: uid.into() },
-        1 => Sighting::Terminating { uid: uid.into(), held },
+        1 => Sighting::Terminating {
+            uid: uid.into(),
+            held,
+        },
         _ => Sighting::Gone,
     })
 }
@@ -176,7 +335,15 @@ fn any_case() -> impl Strategy<Value = Case> {
         let name = |uid: usize| Arc::<str>::from(format!("object-{uid}"));
         let frozen = frozen.map(|uids| Arc::new(uids.into_iter().map(name).collect()));
         let limit = limit.and_then(NonZeroUsize::new);
-        Case { uid, witnessed, definition, id_is_uid, hold, frozen, limit }
+        Case {
+            uid,
+            witnessed,
+            definition,
+            id_is_uid,
+            hold,
+            frozen,
+            limit,
+        }
     })
 }
 
@@ -223,7 +390,8 @@ proptest! {
             _ => prop_assert!(case.uid.is_some()),
         }
         let confirmed = matches!(&evidence.upstream, Sighting::Terminating { uid, .. } if ours(uid));
-        if !confirmed && !(case.witnessed && !case.hold) {
+        let witnessed = case.witnessed && !case.hold;
+        if !(confirmed || witnessed) {
             let frozen = case.frozen.as_deref();
             let inside = |target: &&Target| frozen.is_some_and(|uids| uids.contains(target.uid()));
             prop_assert!(warranted.iter().all(inside));

@@ -1,0 +1,183 @@
+//! Which API servers a command talks to, and with which clients.
+
+use std::path::Path;
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use kube_cascade::names::Namespace;
+
+use crate::{
+    cli::ConnectionOptions,
+    exit::{Exit, Failure},
+};
+
+/// The namespace of the Lease where nothing says otherwise.
+const SYSTEM: &str = "kube-system";
+
+/// Who asks, which decides where a connection is looked for first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asker {
+    /// A controller: the pod's own account, else what kubectl uses.
+    Controller,
+    /// A person: what kubectl uses, else the pod's own account.
+    Person,
+}
+
+/// Clients for the upstreams' cluster and the dependents'; often they are one cluster.
+///
+/// None of the clients retries by itself: kube's own retries can hold a call for minutes, and the
+/// queue knows better when to try again.
+pub struct Clusters {
+    upstream: Config,
+    dependents: Config,
+    /// The namespace of the pod, when the upstream's cluster is the one it runs in.
+    own_namespace: Option<String>,
+}
+
+/// Why no connection could be made up; the server itself has not been asked anything yet.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A kubeconfig file is missing, unreadable or names what it does not hold.
+    #[error("{flag}: cannot use {path}; give a kubeconfig file that kubectl can use")]
+    Kubeconfig {
+        /// The flag that named the file.
+        flag: &'static str,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Neither a kubeconfig nor a pod's account was found.
+    #[error("no cluster to talk to; give --kubeconfig, set KUBECONFIG, or run in a pod")]
+    Infer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A client could not be made from its configuration.
+    #[error("cannot make a client for {url}")]
+    Client {
+        /// The server's address.
+        url: String,
+        /// What is wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl Clusters {
+    /// Reads the configuration of both clusters; asks no server anything.
+    ///
+    /// # Errors
+    /// [`ConnectError`], which names the flag.
+    pub async fn find(options: &ConnectionOptions, asker: Asker) -> Result<Self, ConnectError> {
+        let (dependents, own_namespace) = dependents(options, asker).await?;
+        match &options.upstream_kubeconfig {
+            None => Ok(Self {
+                upstream: dependents.clone(),
+                dependents,
+                own_namespace,
+            }),
+            Some(path) => {
+                let upstream = read(path, "--upstream-kubeconfig", None).await?;
+                Ok(Self {
+                    upstream,
+                    dependents,
+                    own_namespace: None,
+                })
+            }
+        }
+    }
+
+    /// A client for upstreams, and for all that is written about them.
+    ///
+    /// # Errors
+    /// [`ConnectError::Client`].
+    pub fn upstream(&self) -> Result<Client, ConnectError> {
+        client(&self.upstream)
+    }
+
+    /// A client for dependents.
+    ///
+    /// # Errors
+    /// [`ConnectError::Client`].
+    pub fn dependents(&self) -> Result<Client, ConnectError> {
+        client(&self.dependents)
+    }
+
+    /// The address of the upstreams' API server.
+    #[must_use]
+    pub fn upstream_url(&self) -> String {
+        self.upstream.cluster_url.to_string()
+    }
+
+    /// Where the Lease is: as told, else the pod's own namespace, else `kube-system`.
+    #[must_use]
+    pub fn lease_namespace(&self, told: Option<&Namespace>) -> String {
+        let told = told.map(|namespace| namespace.as_str().to_owned());
+        told.or_else(|| self.own_namespace.clone())
+            .unwrap_or_else(|| SYSTEM.to_owned())
+    }
+}
+
+async fn dependents(
+    options: &ConnectionOptions,
+    asker: Asker,
+) -> Result<(Config, Option<String>), ConnectError> {
+    if let Some(path) = &options.kubeconfig {
+        let config = read(path, "--kubeconfig", options.context.clone()).await?;
+        return Ok((config, None));
+    }
+    if asker == Asker::Controller
+        && options.context.is_none()
+        && let Ok(config) = Config::incluster()
+    {
+        let namespace = config.default_namespace.clone();
+        return Ok((tune(config), Some(namespace)));
+    }
+    let choice = KubeConfigOptions {
+        context: options.context.clone(),
+        ..Default::default()
+    };
+    match Config::from_kubeconfig(&choice).await {
+        Ok(config) => Ok((tune(config), None)),
+        Err(error) => {
+            let config = Config::incluster().map_err(|_| ConnectError::Infer(error.into()))?;
+            let namespace = config.default_namespace.clone();
+            Ok((tune(config), Some(namespace)))
+        }
+    }
+}
+
+async fn read(
+    path: &Path,
+    flag: &'static str,
+    context: Option<String>,
+) -> Result<Config, ConnectError> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+        let path = path.display().to_string();
+        ConnectError::Kubeconfig { flag, path, source }
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(error.into()))?;
+    let choice = KubeConfigOptions {
+        context,
+        ..Default::default()
+    };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
+    config.map(tune).map_err(|error| failed(error.into()))
+}
+
+fn tune(mut config: Config) -> Config {
+    config.default_retry = false;
+    config
+}
+
+fn client(config: &Config) -> Result<Client, ConnectError> {
+    Client::try_from(config.clone()).map_err(|source| ConnectError::Client {
+        url: config.cluster_url.to_string(),
+        source: Box::new(source),
+    })
+}

@@ -1,0 +1,326 @@
+//! What a controller refuses, parks or reports, and deletes nothing for.
+
+use crate::{
+    fixtures::{
+        CLUSTER, NETWORK, PROJECT, VOLUME, admin, control_plane, fresh_namespace, unique, until,
+    },
+    rig::{LABEL, RuleDraft, Rules, Setup, two_namespaces},
+};
+
+const PARKED: &str = "kube_cascade_parked";
+
+#[tokio::test]
+async fn fault_07_a_rule_with_a_mistyped_namespace_is_not_ready() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let rule = RuleDraft::of("typo", PROJECT, &tenants).takes(NETWORK, &format!("{region}-typo"));
+    let controller = Setup::of(rule).start();
+    until("the endpoint says why", async || {
+        let answer = controller.get("/readyz").await;
+        answer.is_ok_and(|answer| answer.body.contains("-typo does not exist"))
+    })
+    .await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    controller.until_metric(PARKED, &["NamespaceMissing"]).await;
+    assert!(
+        project.terminates().await,
+        "a list of nowhere is not an empty list"
+    );
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_13_two_live_upstreams_of_a_name_that_was_called_unique_park_the_cascade() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let others = fresh_namespace(&client, "tenants").await;
+    let id = unique("p");
+    let project = PROJECT.named(&id).within(&tenants).create(&client).await;
+    let namesake = PROJECT.named(&id).within(&others).create(&client).await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &id)
+        .create(&client)
+        .await;
+    let upstream =
+        format!("scope: {{namespaces: [{tenants}, {others}]}}, id: {{from: Name, unique: true}}");
+    let rule = RuleDraft::scoped("project", PROJECT, &upstream).takes(NETWORK, &region);
+    let controller = Setup::of(rule).ready().await;
+    until("both are held", async || {
+        !project.finalizers().await.is_empty() && !namesake.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    controller.until_metric(PARKED, &["Namesake"]).await;
+    assert!(network.lives().await);
+    assert!(project.terminates().await);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_13_in_the_same_namespace_only_the_deleted_ones_dependents_go() {
+    let client = admin().await;
+    let (here, there) = two_namespaces(&client).await;
+    let id = unique("p");
+    let project = PROJECT.named(&id).within(&here).create(&client).await;
+    let namesake = PROJECT.named(&id).within(&there).create(&client).await;
+    let ours = NETWORK
+        .named("n")
+        .within(&here)
+        .labelled(LABEL, &id)
+        .create(&client)
+        .await;
+    let theirs = NETWORK
+        .named("n")
+        .within(&there)
+        .labelled(LABEL, &id)
+        .create(&client)
+        .await;
+    let upstream = format!("scope: {{namespaces: [{here}, {there}]}}");
+    let rule = RuleDraft::scoped("project", PROJECT, &upstream)
+        .takes_in(NETWORK, "scope: {sameAsUpstream: true}");
+    let controller = Setup::of(rule).ready().await;
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    until("the project is gone", async || project.is_gone().await).await;
+    assert!(ours.is_gone().await);
+    assert!(theirs.lives().await && namesake.lives().await);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_71_a_namesake_in_a_namespace_that_no_rule_names_parks_the_cascade() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let elsewhere = fresh_namespace(&client, "elsewhere").await;
+    let id = unique("p");
+    let project = PROJECT.named(&id).within(&tenants).create(&client).await;
+    let namesake = PROJECT.named(&id).within(&elsewhere).create(&client).await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &id)
+        .create(&client)
+        .await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let controller = Setup::of(rule).ready().await;
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    controller.until_metric(PARKED, &["Namesake"]).await;
+    assert!(network.lives().await && namesake.lives().await);
+    let events = control_plane()
+        .kubectl(["get", "events", "-n", &tenants, "-o", "wide"])
+        .expect("events are listed");
+    assert!(
+        events.contains("CascadeParked") && events.contains(&elsewhere),
+        "{events}"
+    );
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_21_dependents_of_an_upstream_that_vanished_while_down_are_reported_as_orphans() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let held = PROJECT
+        .named(unique("held"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let controller = Setup::of(rule).ready().await;
+    until("it is held", async || !held.finalizers().await.is_empty()).await;
+    let setup = controller.stop().await;
+    held.delete().await;
+    assert!(
+        held.terminates().await,
+        "what was held cannot vanish while the controller is down"
+    );
+    let unheld = PROJECT
+        .named(unique("unheld"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &unheld.name)
+        .create(&client)
+        .await;
+    unheld.delete().await;
+    assert!(unheld.is_gone().await, "nothing ever held it");
+    let controller = setup.ready().await;
+    controller
+        .until_metric("kube_cascade_orphans", &["project"])
+        .await;
+    until("the held one is gone", async || held.is_gone().await).await;
+    assert!(network.lives().await, "an absence deletes nothing");
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_34_a_rule_that_fails_does_not_hinder_another() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &project.name)
+        .create(&client)
+        .await;
+    let unserved =
+        r"{group: nowhere.example.com, kind: Ghost, label: example.com/ghost, scope: {all: true}}";
+    let failing = RuleDraft::of("a-failing", PROJECT, &tenants).takes_document(unserved);
+    let working = RuleDraft::of("b-working", PROJECT, &tenants).takes(NETWORK, &region);
+    let controller = Setup::of([failing, working].into_iter().collect::<Rules>())
+        .ready()
+        .await;
+    until("both hold it", async || {
+        project.finalizers().await.len() == 2
+    })
+    .await;
+    project.delete().await;
+    until("the network is gone", async || network.is_gone().await).await;
+    until("one hold is left", async || {
+        project.finalizers().await.len() == 1
+    })
+    .await;
+    assert!(project.finalizers().await[0].contains("a-failing"));
+    controller
+        .until_metric(PARKED, &["a-failing", "NotServed"])
+        .await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_53_more_matches_than_the_limit_are_parked_until_it_is_raised() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let labelled = |kind: crate::fixtures::CustomKind, name: &str| {
+        kind.named(name)
+            .within(&region)
+            .labelled(LABEL, &project.name)
+    };
+    let one = labelled(NETWORK, "one").create(&client).await;
+    let two = labelled(NETWORK, "two").create(&client).await;
+    let three = labelled(VOLUME, "three").create(&client).await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants)
+        .takes(NETWORK, &region)
+        .takes(VOLUME, &region);
+    let controller = Setup::of(rule.clone().limit(2)).ready().await;
+    let installation = controller.installation().to_owned();
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    controller.until_metric(PARKED, &["LimitExceeded"]).await;
+    assert!(one.lives().await && two.lives().await && three.lives().await);
+    controller.stop().await;
+    let raised = Setup::of(rule.limit(3))
+        .as_installation(&installation)
+        .ready()
+        .await;
+    until("the project is gone", async || project.is_gone().await).await;
+    assert!(one.is_gone().await && two.is_gone().await && three.is_gone().await);
+    raised.stop().await;
+}
+
+#[tokio::test]
+async fn fault_72_one_unreadable_kind_of_three_stops_its_rule_until_it_is_served() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let late = crate::fixtures::namespaced("late.example.com", "Late", "lates");
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &project.name)
+        .create(&client)
+        .await;
+    let cluster = CLUSTER
+        .named("c")
+        .within(&region)
+        .labelled(LABEL, &project.name)
+        .create(&client)
+        .await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants)
+        .takes(NETWORK, &region)
+        .takes(CLUSTER, &region)
+        .takes(late, &region);
+    let controller = Setup::of(rule).ready().await;
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    project.delete().await;
+    controller.until_metric(PARKED, &["NotServed"]).await;
+    assert!(network.lives().await && cluster.lives().await && project.terminates().await);
+    tokio::task::spawn_blocking(move || crate::fixtures::install(control_plane(), &[late]))
+        .await
+        .expect("the kind is installed");
+    until("the project is gone", async || project.is_gone().await).await;
+    assert!(network.is_gone().await && cluster.is_gone().await);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_reporting_rule_says_what_it_would_delete_and_holds_nothing() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .kept_by("example.com/other")
+        .create(&client)
+        .await;
+    let network = NETWORK
+        .named("n")
+        .within(&region)
+        .labelled(LABEL, &project.name)
+        .create(&client)
+        .await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants)
+        .takes(NETWORK, &region)
+        .reporting();
+    let controller = Setup::of(rule).ready().await;
+    project.delete().await;
+    until("it is reported", async || {
+        let events = control_plane().kubectl(["get", "events", "-n", &tenants, "-o", "wide"]);
+        events.is_ok_and(|events| events.contains("CascadeReported"))
+    })
+    .await;
+    assert!(network.lives().await);
+    assert_eq!(project.finalizers().await, ["example.com/other"]);
+    controller.stop().await;
+}
