@@ -91,14 +91,14 @@ impl EventRecorder {
     /// task; it ends a few seconds after the last recorder is dropped at the latest, written or
     /// not. The account needs `create` and `patch` on `events.events.k8s.io` in the upstreams'
     /// namespaces, and in `default` for cluster-scoped upstreams.
-    #[must_use]
-    pub fn new(client: Client, identity: String) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(client: Client, mut identity: String) -> (Self, impl Future<Output = ()> + Send) {
+        identity.truncate(cut(&identity, INSTANCE).len());
         let (sender, receiver) = mpsc::channel(QUEUE);
         let drops = Arc::<Drops>::default();
         let gone = CancellationToken::new();
         let publisher = Publisher {
             client,
-            identity: cut(&identity, INSTANCE).to_owned(),
+            identity,
             receiver,
             repeats: Repeats::new(),
             versions: Recent::new(KINDS),
@@ -107,13 +107,11 @@ impl EventRecorder {
             drops: Arc::clone(&drops),
         };
         let publishing = publisher.run_until_drained(gone.clone());
-        let _gone = gone.drop_guard();
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             sender,
             drops,
-            _gone,
-        };
-        let inner = Arc::new(inner);
+            _gone: gone.drop_guard(),
+        });
         (Self { inner }, publishing)
     }
 
@@ -442,7 +440,11 @@ impl Unwritten {
 
     fn chain(&self) -> String {
         match self {
-            Self::Refused(error) => crate::telemetry::chain(error),
+            // Its own display holds the whole `Status` twice.
+            Self::Refused(error) => match &**error {
+                kube::Error::Api(status) => status.message.clone(),
+                error => crate::telemetry::chain(error),
+            },
             Self::Late => format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
         }
     }
@@ -505,5 +507,7 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

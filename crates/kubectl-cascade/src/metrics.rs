@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics text format.
+//! Metrics in the text format of `OpenMetrics`.
 //!
 //! Owns every metric's name, help and labels. What cascades tell is counted as it happens
 //! ([`Metrics::count`]); what queues hold is read from their monitors at each scrape. Labels are

@@ -51,6 +51,19 @@ impl Telemetry {
         }
     }
 
+    fn record(&self, subject: &Subject<'_>, telling: &Telling) {
+        let uid = match &telling.about {
+            About::Upstream => subject.uid,
+            About::Successor(uid) => Some(&**uid),
+            About::Nothing => return,
+        };
+        if let Some(upstream) = &subject.upstream {
+            let message = format!("rule {}: {}", subject.cascade, telling.full());
+            let event = Event::new(telling.reason, message);
+            self.recorder.record(upstream, uid, event);
+        }
+    }
+
     /// Whether this is not what was told of the cascade last.
     fn is_news(&self, subject: &Subject<'_>, telling: &Telling) -> bool {
         let Some(upstream) = subject.upstream.clone() else {
@@ -81,13 +94,7 @@ impl Observer for Telemetry {
             return;
         };
         log(subject, &telling, self.is_news(subject, &telling));
-        if let Some(upstream) = &subject.upstream
-            && let Some(uid) = telling.regarding(subject)
-        {
-            let message = format!("rule {}: {}", subject.cascade, telling.full());
-            let event = Event::new(telling.reason, message);
-            self.recorder.record(upstream, uid, event);
-        }
+        self.record(subject, &telling);
     }
 }
 
@@ -156,15 +163,6 @@ impl Telling {
             message,
             remedy: None,
             about: About::Upstream,
-        }
-    }
-
-    /// The UID of the object that an Event is about, as far as it is known; or no object at all.
-    fn regarding<'a>(&'a self, subject: &Subject<'a>) -> Option<Option<&'a str>> {
-        match &self.about {
-            About::Upstream => Some(subject.uid),
-            About::Successor(uid) => Some(Some(uid)),
-            About::Nothing => None,
         }
     }
 
