@@ -2,7 +2,7 @@
 //!
 //! Owns how an answer of the server is read; what to do about it is the caller's.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{error::Error, fmt, future::Future, time::Duration};
 
 use kube::Client;
 use serde::de::DeserializeOwned;
@@ -23,7 +23,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 pub struct CallError {
     attempted: String,
     class: Class,
-    source: Option<Box<kube::Error>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// What a failed call means for whoever made it.
@@ -60,10 +60,16 @@ impl CallError {
     }
 
     pub(crate) fn from_kube(attempted: impl Into<String>, source: kube::Error) -> Self {
+        let class = classify(&source);
+        let source: Box<dyn Error + Send + Sync> = match source {
+            // Printed as it is, the error would repeat the whole status, twice.
+            kube::Error::Api(status) => status.message.into(),
+            other => Box::new(other),
+        };
         Self {
             attempted: attempted.into(),
-            class: classify(&source),
-            source: Some(Box::new(source)),
+            class,
+            source: Some(source),
         }
     }
 

@@ -125,12 +125,12 @@ impl Kinds {
         Ok(resource)
     }
 
-    /// Every kind of a group, in the version that is preferred, else the first that has it.
+    /// Every kind of a group whose objects can be patched, in the version that is preferred, else the first that has it.
     pub(crate) async fn of_group(&self, group: &str) -> Result<Vec<Resource>, CallError> {
         let attempted = || format!("look up the kinds of group {group:?}");
         let mut found = BTreeMap::new();
         for version in versions(&self.client, attempted, group).await? {
-            for resource in served(&self.client, attempted, group, &version).await? {
+            for resource in served(&self.client, attempted, group, &version, "patch").await? {
                 found.entry(resource.kind.clone()).or_insert(resource);
             }
         }
@@ -158,7 +158,7 @@ impl Kinds {
 async fn discover(client: &Client, kind: &Kind) -> Result<Resource, CallError> {
     let attempted = || format!("look up {kind}");
     for version in versions(client, attempted, kind.group()).await? {
-        let served = served(client, attempted, kind.group(), &version).await?;
+        let served = served(client, attempted, kind.group(), &version, "list").await?;
         if let Some(resource) = served.into_iter().find(|resource| resource.kind == *kind) {
             return Ok(resource);
         }
@@ -183,12 +183,13 @@ async fn versions(
     Ok(preferred.iter().cloned().chain(others).collect())
 }
 
-/// What one version of a group serves that can be listed; subresources are no kinds.
+/// What one version of a group serves that can be listed, and more; subresources are no kinds.
 async fn served(
     client: &Client,
     attempted: impl Fn() -> String,
     group: &str,
     version: &str,
+    also: &str,
 ) -> Result<Vec<Resource>, CallError> {
     let path = if group.is_empty() {
         format!("/api/{version}")
@@ -197,7 +198,8 @@ async fn served(
     };
     let list: APIResourceList = get_path(client, attempted, &path).await?;
     let listable = list.resources.into_iter().filter(|resource| {
-        !resource.name.contains('/') && resource.verbs.iter().any(|verb| verb == "list")
+        let allows = |wanted| resource.verbs.iter().any(|verb| verb == wanted);
+        !resource.name.contains('/') && allows("list") && allows(also)
     });
     let resources = listable.map(|resource| Resource {
         kind: Kind::new(group, resource.kind.as_str()),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kube::{Client, api::ListParams};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     call::{CallError, Class, request},
@@ -111,7 +111,13 @@ fn describe(resource: &Resource, query: Query<'_>) -> String {
 struct Page {
     kind: String,
     metadata: PageMeta,
+    #[serde(deserialize_with = "null_or_list")]
     items: Vec<Partial>,
+}
+
+/// An empty metadata list says `"items": null` (observed on 1.36); one without `items` is none.
+fn null_or_list<'de, D: Deserializer<'de>>(items: D) -> Result<Vec<Partial>, D::Error> {
+    Option::deserialize(items).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize)]
@@ -121,4 +127,27 @@ struct PageMeta {
     resource_version: String,
     #[serde(default)]
     r#continue: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(items: &str) -> Result<usize, serde_json::Error> {
+        let text = format!(
+            r#"{{"kind": "PartialObjectMetadataList", "metadata": {{"resourceVersion": "1"}}{items}}}"#
+        );
+        serde_json::from_str::<Page>(&text).map(|page| page.items.len())
+    }
+
+    #[test]
+    fn fault_41_a_page_without_items_is_an_error_and_never_an_empty_page() {
+        assert_eq!(
+            page(r#", "items": null"#).expect("empty lists look like this"),
+            0
+        );
+        assert_eq!(page(r#", "items": []"#).expect("this is empty, too"), 0);
+        assert!(page("").is_err());
+        assert!(page(r#", "items": [{"metadata": {"name": "a"}}]"#).is_err());
+    }
 }

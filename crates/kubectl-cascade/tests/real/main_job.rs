@@ -183,6 +183,10 @@ async fn a_dependent_created_during_the_cascade_goes_too() {
         .await;
     let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
     let controller = Setup::of(rule).ready().await;
+    until("the project is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
     project.delete().await;
     until("the cascade is under way", async || slow.terminates().await).await;
     let late = labelled("late").create(&client).await;

@@ -124,13 +124,11 @@ async fn fault_71_a_namesake_in_a_namespace_that_no_rule_names_parks_the_cascade
     project.delete().await;
     controller.until_metric(PARKED, &["Namesake"]).await;
     assert!(network.lives().await && namesake.lives().await);
-    let events = control_plane()
-        .kubectl(["get", "events", "-n", &tenants, "-o", "wide"])
-        .expect("events are listed");
-    assert!(
-        events.contains("CascadeParked") && events.contains(&elsewhere),
-        "{events}"
-    );
+    until("an Event names both", async || {
+        let events = control_plane().kubectl(["get", "events", "-n", &tenants, "-o", "wide"]);
+        events.is_ok_and(|events| events.contains("CascadeParked") && events.contains(&elsewhere))
+    })
+    .await;
     controller.stop().await;
 }
 

@@ -196,6 +196,11 @@ impl Setup {
 
     /// Starts it in this process.
     pub(crate) fn start(self) -> Controller {
+        // With RUST_LOG set, a failing test shows what its controllers said.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let stop = CancellationToken::new();
         let task = controller::run_until(self.options(), stop.clone().cancelled_owned());
         Controller {
