@@ -4,16 +4,25 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::Client;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::time::sleep;
 
 use crate::{
     fixtures::{NETWORK, PROJECT, admin, unique, until},
     process::{Process, Role},
     rig::{LABEL, RuleDraft, Setup, two_namespaces},
-    rounds, spread,
+    rounds, seed, spread,
 };
 
 /// Dependents of the project that is deleted just before the leader ends.
 const CROWD: usize = 50;
+
+/// How long to wait before a round: renewals and looks at the lease are 2 s apart, so that the end
+/// comes at any moment between two of them.
+const BEFORE: Duration = Duration::from_secs(2);
+
+/// How long a cascade has been under way when the leader ends: it takes about as long.
+const MID_CASCADE: Duration = Duration::from_millis(250);
 
 /// The duration of the lease, 15 s, after which others notice at their next look, every 2 s; the
 /// rest is for the takeover itself.
@@ -45,9 +54,10 @@ async fn failover_term() {
 }
 
 async fn failover(name: &str, signal: &str, most: Duration, end: impl AsyncFn(Process)) {
-    let rounds = rounds(20);
+    let (rounds, seed) = (rounds(20), seed());
+    let mut dice = StdRng::seed_from_u64(seed);
     println!(
-        "{name}: {rounds} rounds; two controllers, {signal} of the leader in mid-cascade of \
+        "{name}: {rounds} rounds, SOAK_SEED={seed}; two controllers, {signal} of the leader in mid-cascade of \
          {CROWD} dependents; seconds from the signal until the other says that it leads, at most \
          {} are allowed, and until it has a complete list",
         most.as_secs()
@@ -56,7 +66,9 @@ async fn failover(name: &str, signal: &str, most: Duration, end: impl AsyncFn(Pr
     let mut pair = Pair::start(&admin().await).await;
     let (mut leads, mut serves) = (Vec::new(), Vec::new());
     for number in 1..=rounds {
-        let taken = pair.round(&end).await;
+        sleep(BEFORE.mul_f64(dice.random())).await;
+        let after = MID_CASCADE.mul_f64(dice.random());
+        let taken = pair.round(after, &end).await;
         println!(
             "{number:>4}  leads after {:.2} s, serves after {:.2} s",
             taken.leads.as_secs_f64(),
@@ -68,7 +80,7 @@ async fn failover(name: &str, signal: &str, most: Duration, end: impl AsyncFn(Pr
     pair.stop().await;
     let longest = leads.iter().max().copied().unwrap_or_default();
     println!(
-        "{name}: {rounds} times {signal} of the leader: the other leads after {}, serves after {}; \
+        "{name}: {rounds} times {signal} of the leader, seed {seed}: the other leads after {}, serves after {}; \
          allowed {} s; every interrupted cascade was finished; {:.0} s in all",
         spread(leads),
         spread(serves),
@@ -140,7 +152,7 @@ impl Pair {
 
     /// Ends the leader in mid-cascade; the other takes over and finishes it, and the ended one
     /// comes back as the standby.
-    async fn round(&mut self, end: impl AsyncFn(Process)) -> Taken {
+    async fn round(&mut self, after: Duration, end: impl AsyncFn(Process)) -> Taken {
         let project = PROJECT.named(unique("p")).within(&self.tenants);
         let project = project.create(&self.client).await;
         let dependents = (0..CROWD).map(|index| {
@@ -154,6 +166,7 @@ impl Pair {
         })
         .await;
         project.delete().await;
+        sleep(after).await;
 
         let successor = self.standby.take().expect("each round ends with a standby");
         let Contender { setup, process } = std::mem::replace(&mut self.leader, successor);
