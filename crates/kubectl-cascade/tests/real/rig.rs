@@ -134,7 +134,7 @@ pub(crate) struct Setup {
     pub(crate) installation: String,
     folder: TempDir,
     arguments: Vec<OsString>,
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
 }
 
 impl Setup {
