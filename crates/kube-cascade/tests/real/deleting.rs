@@ -88,9 +88,8 @@ async fn fault_12_a_dependent_that_is_always_written_first_is_parked_and_goes_on
         Action::before(move |call| {
             let written = written.clone();
             async move {
-                written
-                    .write(call.number().try_into().unwrap_or_default())
-                    .await
+                let value = call.number().try_into().expect("it is small");
+                written.write(value).await;
             }
         }),
     ));
@@ -121,14 +120,14 @@ async fn fault_12_a_dependent_that_is_written_every_10_ms_is_deleted_or_parked()
         .kept_by(KEPT);
     let network = network.create(&ground.hands).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let (writes, stopped) = (network.clone(), Arc::clone(&stop));
+    let (target, stopped) = (network.clone(), Arc::clone(&stop));
     let writer = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
         let mut written = 0;
         while !stopped.load(Ordering::Relaxed) {
             ticks.tick().await;
             written += 1;
-            writes.write(written).await;
+            target.write(written).await;
         }
     });
     let (cascade, envelope) = (ground.cascade(), project.envelope().await);

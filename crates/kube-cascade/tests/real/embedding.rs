@@ -59,15 +59,15 @@ async fn fault_40_other_cascades_go_on_while_one_is_never_answered() {
     let selected = format!("{LABEL}={}", stalled.name);
     let lists = network_lists().query("labelSelector", selected);
     let rule = ground.faults.add(Rule::new(lists, Action::stall()));
-    let store = MemoryStore::new();
-    store.put(stalled.envelope().await);
-    let queue = Queue::builder(store.source())
+    let memory = MemoryStore::new();
+    memory.put(stalled.envelope().await);
+    let queue = Queue::builder(memory.source())
         .consumer(ground.cascade())
         .drain(Duration::ZERO);
     let queue = queue.build().expect("it is sound");
     let story = async {
         rule.until_fired(1).await;
-        store.put(other.envelope().await);
+        memory.put(other.envelope().await);
         until("the other's dependent goes", async || {
             networks[1].is_gone().await
         })

@@ -13,6 +13,8 @@ use kube_cascade::{
 };
 use kube_sim::fault::{Action, Faults, Gate, Match, Recorded, Rule, Verb};
 
+use tokio::sync::oneshot;
+
 use crate::fixtures::{
     CustomKind, Draft, NETWORK, Object, PROJECT, admin, client_under, control_plane,
     fresh_namespace, unique,
@@ -99,8 +101,16 @@ impl Ground {
         kind: CustomKind,
         scope: Scope,
     ) -> CascadingDelete {
-        let selection = Selection::label(label(), scope);
-        CascadingDelete::dynamic(self.client.clone(), kind.kind(), upstream, selection)
+        self.cascade_over(upstream, Self::dependent(kind, scope), [])
+    }
+
+    pub(crate) fn cascade_over(
+        &self,
+        upstream: Upstream,
+        first: Dependent,
+        others: impl IntoIterator<Item = Dependent>,
+    ) -> CascadingDelete {
+        CascadingDelete::new(self.client.clone(), upstream, first, others)
             .observer(self.told.clone())
     }
 

@@ -9,7 +9,7 @@ use kube_cascade::{
     kubernetes::KubernetesSource,
     queue::RetryPolicy,
 };
-use kube_sim::fault::{Match, Verb};
+use kube_sim::fault::{Match, Recorded, Verb};
 
 use crate::{
     fixtures::{CLUSTER, Object, PROJECT, unique, until},
@@ -74,10 +74,7 @@ async fn fault_43_a_deletion_that_is_faster_than_the_hold_is_tolerated() {
         .await;
     assert_eq!(outcome.expect("it is no error"), Outcome::Done);
     let sent = ground.faults.recorder().matching(&patches);
-    let answers: Vec<_> = sent
-        .iter()
-        .filter_map(|sent| sent.server_status())
-        .collect();
+    let answers: Vec<_> = sent.iter().filter_map(Recorded::server_status).collect();
     assert_eq!(answers, [422]);
     assert_eq!(project.finalizers().await, [KEPT]);
 }
@@ -209,7 +206,7 @@ async fn fault_65_the_first_of_two_installations_to_finish_releases_only_its_own
         slow.set_finalizers(&[]).await;
         until("the upstream goes", async || project.is_gone().await).await;
     };
-    during(quick, during(slower, story)).await;
+    during(quick, Box::pin(during(slower, story))).await;
 }
 
 #[tokio::test]

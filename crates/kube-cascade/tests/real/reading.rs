@@ -42,7 +42,7 @@ fn over(ground: &Ground, kinds: &[CustomKind]) -> CascadingDelete {
         .iter()
         .map(|kind| Ground::dependent(*kind, ground.here()));
     let first = dependents.next().expect("at least one kind");
-    let cascade = ground.cascade().dependents(first, dependents);
+    let cascade = ground.cascade_over(ground.upstream(), first, dependents);
     cascade
         .propagation(Propagation::Background)
         .hold(kept("held"))
@@ -146,7 +146,7 @@ async fn fault_35_72_a_kind_that_may_not_be_listed_stops_its_rule_until_it_may()
 async fn fault_41_72_a_kind_that_cannot_be_read_completely_stops_its_rule() {
     let lists = Match::verb(Verb::List).resource(VOLUME.plural);
     let page = r#"{"kind":"PartialObjectMetadataList","metadata":{"resourceVersion":"1"},"items":"#;
-    let ok = StatusCode::OK;
+    let (ok, list) = (StatusCode::OK, "PartialObjectMetadataList");
     for fault in [
         Action::answer(Answer::status(StatusCode::FORBIDDEN)),
         Action::answer(Answer::status(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -162,6 +162,14 @@ async fn fault_41_72_a_kind_that_cannot_be_read_completely_stops_its_rule() {
         Action::answer(Answer::json(
             ok,
             &json!({"kind": "List", "metadata": {}, "items": []}),
+        )),
+        Action::answer(Answer::json(
+            ok,
+            &json!({"kind": list, "metadata": {"resourceVersion": "1"}}),
+        )),
+        Action::answer(Answer::json(
+            ok,
+            &json!({"kind": list, "metadata": {}, "items": []}),
         )),
         Action::truncate(100),
         Action::truncate_and_reset(100),
@@ -280,7 +288,7 @@ async fn fault_7_a_mistyped_namespace_parks_the_cascade_and_is_named() {
     let dependents = [NETWORK, CLUSTER].map(|kind| Ground::dependent(kind, ground.here()));
     let [first, _] = dependents;
     let second = Ground::dependent(CLUSTER, namespace(&mistyped).into());
-    let cascade = ground.cascade().dependents(first, [second]);
+    let cascade = ground.cascade_over(ground.upstream(), first, [second]);
     let missing = parked(&cascade, project.envelope().await).await;
     assert_eq!(missing.reason(), ParkReason::NamespaceMissing);
     assert!(missing.message().contains(&mistyped), "{missing}");
@@ -412,9 +420,11 @@ async fn without_a_label_every_object_of_the_kind_in_the_one_namespace_goes() {
         CLUSTER.named(unique("c")).within(&ground.namespace),
     ];
     let everything = Selection::every_object_in(namespace(&ground.namespace));
-    let cascade = ground
-        .cascade()
-        .dependents(Dependent::new(NETWORK.kind(), everything), []);
+    let cascade = ground.cascade_over(
+        ground.upstream(),
+        Dependent::new(NETWORK.kind(), everything),
+        [],
+    );
     let mut left = Vec::new();
     for bystander in bystanders {
         left.push(bystander.create(&ground.hands).await);

@@ -98,7 +98,7 @@ async fn check_nothing_is_lost(fault: Rule) {
     let shown = format!("{fault:?}");
     let rule = ground.faults.add(fault);
     let early = ground.project().create(&ground.hands).await;
-    during(source(&ground), async |heard, monitor| {
+    listening(source(&ground), async |heard, monitor| {
         heard.of(&early, is_live).await;
         for _ in 0..4 {
             let project = ground.project().kept_by(KEPT).create(&ground.hands).await;
