@@ -13,7 +13,7 @@ use kube_sim::fault::{Action, Rule};
 use serde_json::json;
 
 use crate::{
-    fixtures::{NETWORK, unique, until},
+    fixtures::{NETWORK, PATIENCE, in_time, unique, until},
     ground::{Ground, LABEL, during, label, network_deletes, network_lists, pass},
 };
 
@@ -27,7 +27,7 @@ async fn fault_40_calls_that_are_never_answered_time_out_within_40_seconds() {
         let rule = ground.faults.add(Rule::new(stalled, Action::stall()));
         let delivery = Delivery::new(envelope.clone());
         let stalled = async {
-            rule.until_fired(1).await;
+            in_time("a call that stalls", PATIENCE, rule.until_fired(1)).await;
             // From here on nothing but the deadline can happen, and it comes at once.
             tokio::time::pause();
             tokio::time::Instant::now()

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use control_plane::User;
+use futures::future;
 use kube::Client;
 use kube_cascade::{
     CascadingDelete, ConsumeError, Consumer, Delivery, Envelope, Outcome, Parked, Queue,
@@ -16,8 +17,8 @@ use kube_sim::fault::{Action, Faults, Gate, Match, Recorded, Rule, Verb};
 use tokio::sync::oneshot;
 
 use crate::fixtures::{
-    CustomKind, Draft, NETWORK, Object, PROJECT, admin, client_under, control_plane,
-    fresh_namespace, unique,
+    CustomKind, Draft, NETWORK, Object, PATIENCE, PROJECT, admin, client_under, control_plane,
+    fresh_namespace, in_time, unique,
 };
 
 /// The label whose value is the ID of a project.
@@ -165,8 +166,9 @@ impl Ground {
             deed.await;
             held.release();
         };
-        let (outcome, ()) = tokio::join!(cascade.consume(Delivery::new(envelope)), deed);
-        outcome
+        let both = future::join(cascade.consume(Delivery::new(envelope)), deed);
+        let what = "a pass that makes such a call";
+        in_time(what, PATIENCE, both).await.0
     }
 }
 
@@ -218,7 +220,9 @@ pub(crate) async fn during(queue: Queue, story: impl Future<Output = ()>) {
         drop(story_lasts);
     };
     let end = async { story_ended.await.unwrap_or_default() };
-    let (ended, ()) = tokio::join!(queue.run(end), story);
+    let both = future::join(queue.run(end), story);
+    // What is waited for in the story has a shorter patience, and more to say.
+    let (ended, ()) = in_time("a story", 3 * PATIENCE, both).await;
     ended.expect("the source does not fail for good");
 }
 
