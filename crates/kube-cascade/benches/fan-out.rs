@@ -404,6 +404,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Raw<C> {
                 resource_version: object.metadata.resource_version,
             });
             let name = object.metadata.name.unwrap_or_default();
+            #[expect(clippy::disallowed_methods, reason = "the raw client deletes, too")]
             let request = kube::core::Request::new(path).delete(&name, &params)?;
             let (mut parts, body) = request.into_parts();
             let mut uri = self.server.clone().into_parts();

@@ -65,6 +65,13 @@ pub async fn run_until(
         let error = format!("--listen: cannot listen on {}: {error}", options.listen);
         Failure::new(Exit::Failure, error)
     })?;
+    tracing::info!(
+        rules = rules.iter().count(),
+        installation = %options.installation.name,
+        upstreams = clusters.upstream_url(),
+        endpoints = %listener.local_addr().unwrap_or(options.listen),
+        "starting"
+    );
     let stopping = CancellationToken::new();
     let mut owned = JoinSet::new();
     owned.spawn(cancel_after(stop, stopping.clone()));
@@ -84,9 +91,9 @@ pub async fn run_until(
     );
     let mut background = JoinSet::new();
     background.spawn(async {
-        endpoints
-            .await
-            .unwrap_or_else(|error| tracing::error!(%error, "the endpoints ended"))
+        if let Err(error) = endpoints.await {
+            tracing::error!(%error, "health and metrics are not served any longer");
+        }
     });
     background.spawn(publish);
 

@@ -14,6 +14,10 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 /// The variable that says which lines are shown, as of the whole ecosystem.
 const FILTER: &str = "RUST_LOG";
 
+/// What is told better elsewhere: a failing cascade by its own log line, once per change and not
+/// once per attempt, and a failing call by whoever made it.
+const QUIET: &str = "kube_cascade::queue=error,kube_cascade::queue::epochs=warn,kube_client=error";
+
 /// The variable that, set to anything but nothing, forbids colours: <https://no-color.org>.
 const NO_COLOR: &str = "NO_COLOR";
 
@@ -64,7 +68,7 @@ impl Format {
 }
 
 fn filter(directives: Option<&str>, level: LevelFilter) -> Result<EnvFilter, LoggingError> {
-    let found = directives.unwrap_or_default();
+    let found = directives.unwrap_or(QUIET);
     let builder = EnvFilter::builder().with_default_directive(level.into());
     builder.parse(found).map_err(|source| {
         let found = found.to_owned();

@@ -11,6 +11,7 @@ use kube_cascade::{
     hold::{HoldName, Installation},
     kubernetes::KubernetesSource,
     lease::Term,
+    names::Namespace,
     queue::{Monitor, RetryPolicy},
 };
 use tokio::time::{Instant, timeout_at};
@@ -158,7 +159,7 @@ fn source(service: &Service, rule: &Rule) -> KubernetesSource {
         .hold(HoldName::new(&service.installation, rule.name()));
     match spec.scope() {
         UpstreamScope::Namespaces(namespaces) => {
-            source.namespaces(namespaces.iter().map(|namespace| namespace.as_str()))
+            source.namespaces(namespaces.iter().map(Namespace::as_str))
         }
         UpstreamScope::AllNamespaces => source.namespaced(true),
         UpstreamScope::ClusterScoped => source.namespaced(false),

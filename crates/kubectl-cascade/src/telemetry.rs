@@ -128,7 +128,8 @@ impl Telling {
                 Self::new(Reason::Reported, message)
             }
             Notice::Completed { deleted } => {
-                let message = format!("nothing is left, after {deleted} deletes by this process");
+                let message =
+                    format!("nothing is left; objects deleted by this process: {deleted}");
                 Self::new(Reason::Completed, message)
             }
             Notice::Parked(parked) => {

@@ -125,7 +125,7 @@ impl CascadingDelete {
             known => known,
         };
         self.with_progress(envelope, |progress| {
-            progress.definition.clone_from(&definition)
+            progress.definition.clone_from(&definition);
         });
         Ok(Case {
             uid,

@@ -113,7 +113,7 @@ async fn a_cascade_is_told_from_its_beginning_to_its_end() {
         [
             note(
                 "CascadeCompleted",
-                "rule project: nothing is left, after 1 deletes by this process"
+                "rule project: nothing is left; objects deleted by this process: 1"
             ),
             note(
                 "CascadeStarted",

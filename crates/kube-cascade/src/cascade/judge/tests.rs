@@ -64,127 +64,123 @@ fn verdict(plan: Plan, evidence: &Evidence, case: &Case) -> Result<usize, &'stat
     }
 }
 
-#[test]
-fn the_state_of_the_upstream_decides_what_may_go() {
-    let unknown = || Case {
-        uid: None,
-        ..case()
-    };
-    let witnessed = || Case {
-        witnessed: true,
-        ..case()
-    };
-    let unheld = || Case {
-        witnessed: true,
-        hold: false,
-        ..case()
-    };
-    let frozen = || {
+/// Cases as the rows of the tables below name them.
+impl Case {
+    fn unknown() -> Self {
+        Self {
+            uid: None,
+            ..case()
+        }
+    }
+
+    fn witnessed() -> Self {
+        Self {
+            witnessed: true,
+            ..case()
+        }
+    }
+
+    fn unheld() -> Self {
+        Self {
+            hold: false,
+            ..Self::witnessed()
+        }
+    }
+
+    fn frozen() -> Self {
         let first: BTreeSet<Arc<str>> = ["object-0".into(), "object-1".into()].into();
-        Case {
+        Self {
             frozen: Some(first.into()),
             ..case()
         }
-    };
-    let by_uid = |case| Case {
-        id_is_uid: true,
-        ..case
-    };
-    for (row, upstream, case, expected) in [
-        ("terminating", terminating("a"), case(), Ok(3)),
-        (
-            "terminating, uid unknown",
-            terminating("b"),
-            unknown(),
-            Ok(3),
-        ),
-        ("fault 16: alive", live("a"), case(), Err("UpstreamAlive")),
-        (
-            "fault 16: alive, uid unknown",
-            live("b"),
-            unknown(),
-            Err("UpstreamAlive"),
-        ),
-        (
-            "fault 20: alive after a DELETED event",
-            live("a"),
-            unheld(),
-            Err("UpstreamAlive"),
-        ),
-        (
-            "fault 14: replaced by a live one",
-            live("b"),
-            case(),
-            Err("UpstreamReplaced"),
-        ),
-        (
-            "fault 15: replaced, replayed",
-            live("b"),
-            unheld(),
-            Err("UpstreamReplaced"),
-        ),
-        (
-            "replaced by a terminating one",
-            terminating("b"),
-            case(),
-            Err("UpstreamReplaced"),
-        ),
-        (
-            "replaced in mid-cascade",
-            live("b"),
-            frozen(),
-            Err("UpstreamReplaced"),
-        ),
-        (
-            "fault 17: gone, uid unknown",
-            Sighting::Gone,
-            unknown(),
-            Err("UpstreamUnknown"),
-        ),
-        (
-            "fault 21: gone, nobody saw it",
-            Sighting::Gone,
-            case(),
-            Err("DeletionUnwitnessed"),
-        ),
-        (
-            "gone without our hold",
-            Sighting::Gone,
-            witnessed(),
-            Err("DeletionUnwitnessed"),
-        ),
-        (
-            "fault 19: gone, seen, no hold",
-            Sighting::Gone,
-            unheld(),
-            Ok(3),
-        ),
-        (
-            "fault 59: gone in mid-cascade",
-            Sighting::Gone,
-            frozen(),
-            Ok(2),
-        ),
-        (
-            "its uid is its ID, it was replaced",
-            live("b"),
-            by_uid(unheld()),
-            Ok(3),
-        ),
-        (
-            "its uid is its ID, it is alive",
-            live("a"),
-            by_uid(unheld()),
-            Err("UpstreamAlive"),
-        ),
-        ("trusted", Sighting::Trusted, case(), Ok(3)),
-    ] {
-        assert_eq!(
-            verdict(plan(3), &evidence(upstream), &case),
-            expected,
-            "{row}"
-        );
     }
+
+    fn by_uid(self) -> Self {
+        Self {
+            id_is_uid: true,
+            ..self
+        }
+    }
+}
+
+fn check(row: &str, upstream: Sighting, case: &Case, expected: Result<usize, &'static str>) {
+    assert_eq!(
+        verdict(plan(3), &evidence(upstream), case),
+        expected,
+        "{row}"
+    );
+}
+
+#[test]
+fn fault_14_15_16_20_an_upstream_that_is_there_decides_by_its_uid_and_state() {
+    let (alive, replaced) = (Err("UpstreamAlive"), Err("UpstreamReplaced"));
+    check("terminating", terminating("a"), &case(), Ok(3));
+    check(
+        "terminating, uid unknown",
+        terminating("b"),
+        &Case::unknown(),
+        Ok(3),
+    );
+    check("16: alive", live("a"), &case(), alive);
+    check("16: alive, uid unknown", live("b"), &Case::unknown(), alive);
+    check(
+        "20: alive after a DELETED event",
+        live("a"),
+        &Case::unheld(),
+        alive,
+    );
+    check("14: replaced by a live one", live("b"), &case(), replaced);
+    check(
+        "15: replaced, replayed",
+        live("b"),
+        &Case::unheld(),
+        replaced,
+    );
+    check(
+        "replaced by a terminating one",
+        terminating("b"),
+        &case(),
+        replaced,
+    );
+    check(
+        "replaced in mid-cascade",
+        live("b"),
+        &Case::frozen(),
+        replaced,
+    );
+    check(
+        "its uid is its ID: replaced",
+        live("b"),
+        &Case::unheld().by_uid(),
+        Ok(3),
+    );
+    check(
+        "its uid is its ID: alive",
+        live("a"),
+        &Case::unheld().by_uid(),
+        alive,
+    );
+}
+
+#[test]
+fn fault_17_19_21_59_an_upstream_that_is_gone_needs_a_witness_or_a_plan_from_before() {
+    let unwitnessed = Err("DeletionUnwitnessed");
+    check(
+        "17: uid unknown",
+        Sighting::Gone,
+        &Case::unknown(),
+        Err("UpstreamUnknown"),
+    );
+    check("21: nobody saw it", Sighting::Gone, &case(), unwitnessed);
+    check(
+        "it went without our hold",
+        Sighting::Gone,
+        &Case::witnessed(),
+        unwitnessed,
+    );
+    check("19: seen, no hold", Sighting::Gone, &Case::unheld(), Ok(3));
+    check("59: in mid-cascade", Sighting::Gone, &Case::frozen(), Ok(2));
+    check("trusted", Sighting::Trusted, &case(), Ok(3));
 }
 
 #[test]
