@@ -68,12 +68,14 @@ impl Format {
 }
 
 fn filter(directives: Option<&str>, level: LevelFilter) -> Result<EnvFilter, LoggingError> {
-    let found = directives.unwrap_or(QUIET);
+    let quiet = format!("{level},{QUIET}");
     let builder = EnvFilter::builder().with_default_directive(level.into());
-    builder.parse(found).map_err(|source| {
-        let found = found.to_owned();
-        LoggingError::Filter { found, source }
-    })
+    builder
+        .parse(directives.unwrap_or(&quiet))
+        .map_err(|source| {
+            let found = directives.unwrap_or_default().to_owned();
+            LoggingError::Filter { found, source }
+        })
 }
 
 fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
