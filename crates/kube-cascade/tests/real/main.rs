@@ -4,6 +4,7 @@ mod batches;
 mod conformance;
 mod deleting;
 mod embedding;
+mod example;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod ground;
