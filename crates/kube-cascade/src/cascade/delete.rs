@@ -399,6 +399,18 @@ impl CascadingDelete {
             .is_some_and(|progress| progress.frozen.is_some())
     }
 
+    /// A live upstream ends the cascade of any other of its key; not its own, because a deletion is
+    /// never taken back, and a watch that is taken up again may repeat what was before it.
+    pub(super) fn forget_predecessor(&self, envelope: &Envelope) {
+        let mut cascades = lock(&self.cascades);
+        let other = |progress: &Progress| {
+            envelope.uid().is_none() || progress.uid.as_deref() != envelope.uid()
+        };
+        if cascades.get(envelope.key()).is_some_and(other) {
+            cascades.remove(envelope.key());
+        }
+    }
+
     /// The cascade of this key is over.
     pub(super) fn forget(&self, envelope: &Envelope) -> Outcome {
         lock(&self.cascades).remove(envelope.key());

@@ -42,7 +42,7 @@ const NAMED: usize = 3;
 impl CascadingDelete {
     /// A live upstream: no cascade, and the hold as the configuration wants it.
     pub(super) async fn live(&self, envelope: &Envelope) -> Result<Outcome, CascadeError> {
-        lock(&self.cascades).remove(envelope.key());
+        self.forget_predecessor(envelope);
         let held = envelope.etag().map(|etag| etag == HELD);
         match &self.hold {
             // Nothing can carry an ID that is no label value, so there is nothing to hold for.
@@ -300,6 +300,7 @@ impl CascadingDelete {
     ) -> Result<Outcome, CascadeError> {
         if applied.barred {
             self.may_write()?;
+            return Err(CascadeError::Stopped);
         }
         let busy = applied.attempted > 0 || found.waiting > 0;
         let wait =
