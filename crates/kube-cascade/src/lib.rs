@@ -12,6 +12,16 @@
 //! a Kubernetes client: this is what `default-features = false` leaves. What backends of other
 //! systems must show is in the `conformance` module (feature `conformance`).
 //!
+//! # Modules
+//! - [`envelope`], [`consumer`], [`source`]: the words between backends, the queue and those who act.
+//! - [`queue`]: who is called, when, and again.
+//! - [`memory`]: a source in memory. `conformance`: what every source must show.
+//! - [`cascade`]: what is selected, planned and judged, and `CascadingDelete`, which deletes it.
+//! - [`hold`]: the finalizer that keeps an upstream until its dependents are gone.
+//! - `kubernetes`: the source that watches one kind, and how calls fail.
+//! - `lease`, `fence`: one of several processes works, and knows when it no longer may.
+//! - [`object`], [`names`]: kinds, references to objects, and the grammars of names.
+//!
 //! # Examples
 //! A consumer on the [in-memory source](memory), until there is nothing left to do:
 //! ```
@@ -50,6 +60,47 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! On a cluster, until Ctrl-C: when a Project of namespace `tenants` is deleted, the Networks of
+//! all namespaces that carry its name in a label are deleted, and the Project goes last.
+//! What is not finished goes on at the next start.
+#![cfg_attr(feature = "kubernetes", doc = "```no_run")]
+#![cfg_attr(not(feature = "kubernetes"), doc = "```ignore")]
+//! use kube_cascade::{
+//!     CascadingDelete, Kind, Queue,
+//!     cascade::{Hold, Scope, Selection, Upstream},
+//!     hold::HoldName,
+//!     kubernetes::{IdSource, KubernetesSource},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = kube::Config::infer().await?;
+//! config.default_retry = false; // the queue tries again by itself
+//! let client = kube::Client::try_from(config)?;
+//!
+//! let project = Kind::new("identity.example.com", "Project");
+//! let network = Kind::new("region.example.com", "Network");
+//! let hold = HoldName::new(&"default".parse()?, &"project".parse()?);
+//! let projects = KubernetesSource::new(client.clone(), project.clone())
+//!     .namespaces(["tenants"])
+//!     .hold(hold.clone());
+//! let upstream = Upstream::kubernetes(client.clone(), project, IdSource::Name);
+//! let selection = Selection::label("example.com/project".parse()?, Scope::AllNamespaces);
+//! let cascade =
+//!     CascadingDelete::dynamic(client, network, upstream, selection).hold(Hold::Keep(hold));
+//!
+//! let queue = Queue::builder(projects).consumer(cascade).build()?;
+//! queue
+//!     .run(async {
+//!         let _ = tokio::signal::ctrl_c().await;
+//!     })
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//! Where several replicas run, `lease::Lease::while_held` wraps the queue. A consumer may also be called from a reconciler of one's own, with
+//! [`Delivery::new`](consumer::Delivery::new).
 //!
 //! # Features
 //! - `kubernetes` (default): everything that talks to a Kubernetes API server.

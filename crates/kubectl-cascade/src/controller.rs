@@ -1,7 +1,7 @@
 //! The controller: leads, and serves every rule while it does.
 //!
 //! Owns how the parts of a running controller are put together and how they end. What a rule does
-//! is in [`serve`](crate::serve), what it tells in [`telemetry`](crate::telemetry).
+//! is in `serve`, what it tells in [`telemetry`](crate::telemetry).
 
 use std::{future::Future, sync::Arc, time::Duration};
 

@@ -2,7 +2,7 @@
 //! upstream after the plan was made.
 //!
 //! This is the only place that makes a [`Warrant`], and only a warrant deletes
-//! ([`apply`](super::apply)). Its caller is the pass of [`CascadingDelete`](super::CascadingDelete).
+//! (`apply`). Its caller is the pass of [`CascadingDelete`](super::CascadingDelete).
 
 use std::{collections::BTreeSet, fmt, num::NonZeroUsize, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! What a cascade would delete, and what it still waits for: pure data.
 //!
 //! A [`Plan`] is made from complete lists only; whether it may be carried out is for
-//! [`judge`](super::judge) to say.
+//! [`judge()`](super::judge()) to say.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

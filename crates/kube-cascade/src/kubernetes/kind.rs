@@ -125,7 +125,8 @@ impl Kinds {
         Ok(resource)
     }
 
-    /// Every kind of a group whose objects can be patched, in the version that is preferred, else the first that has it.
+    /// Every kind of a group whose objects can be patched, in the version that is preferred, else the
+    /// first that has it.
     pub(crate) async fn of_group(&self, group: &str) -> Result<Vec<Resource>, CallError> {
         let attempted = || format!("look up the kinds of group {group:?}");
         let mut found = BTreeMap::new();

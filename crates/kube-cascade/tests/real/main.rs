@@ -1,5 +1,14 @@
 //! The library on a real API server, garbage collector included.
 
-mod deletion;
+mod batches;
+mod conformance;
+mod deleting;
+mod embedding;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
+mod ground;
+mod hold;
+mod ids;
+mod reading;
+mod starting;
+mod watching;
