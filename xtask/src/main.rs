@@ -77,7 +77,10 @@ enum Task {
     /// Without a name, lists what there is.
     #[command(after_help = "Examples:
   # List the soaks
-  cargo xtask soak")]
+  cargo xtask soak
+
+  # Kill the controller in mid-cascade, ten times, as an earlier run did
+  SOAK_ROUNDS=10 SOAK_SEED=42 cargo xtask soak crash")]
     Soak {
         /// The soak's name.
         name: Option<String>,

@@ -275,7 +275,7 @@ struct Scene {
 
 /// A: the library, as a controller that has been running for a while uses it.
 struct Cascade {
-    consumer: CascadingDelete,
+    consumer: Arc<CascadingDelete>,
     clock: Arc<Clock>,
 }
 
@@ -297,7 +297,10 @@ impl Cascade {
         let consumer = CascadingDelete::dynamic(client, NETWORK.kind(), upstream, selection)
             .pace(pace)
             .observer(Arc::clone(&clock) as Arc<dyn Observer>);
-        Self { consumer, clock }
+        Self {
+            consumer: Arc::new(consumer),
+            clock,
+        }
     }
 
     async fn round(&self, setup: &Setup) -> Result<CascadeTime> {
@@ -305,7 +308,9 @@ impl Cascade {
         let delivery = Delivery::new(scene.upstream.envelope().await);
         self.clock.reset();
         let start = Instant::now();
-        let outcome = self.consumer.consume(delivery).await;
+        // As a queue runs its consumers: in a task.
+        let consumer = Arc::clone(&self.consumer);
+        let outcome = tokio::spawn(async move { consumer.consume(delivery).await }).await?;
         let seen = self.clock.reset();
         let outcome = outcome.map_err(|error| error.to_string())?;
         let (Outcome::Recheck(_), Some(started), Some(last)) = (&outcome, seen.started, seen.last)

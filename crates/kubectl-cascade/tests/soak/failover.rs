@@ -34,7 +34,7 @@ const TERMINATED: Duration = Duration::from_secs(2 + 2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failover_kill() {
     failover("failover-kill", "SIGKILL", KILLED, async |leader| {
-        leader.kill()
+        leader.kill();
     })
     .await;
 }
