@@ -28,7 +28,7 @@ use crate::{
     installation,
     metrics::Metrics,
     rules::{self, RuleSet},
-    serve::{Service, serve},
+    serve::{Service, one_line, serve},
     telemetry::Telemetry,
 };
 
@@ -249,7 +249,11 @@ pub(crate) async fn report_strangers(client: &Client, service: &Service) {
             );
         }
     }
-    for error in &search.errors {
-        tracing::debug!(%error, "holds of withdrawn rules cannot be looked for there");
+    if let Some(first) = search.errors.first() {
+        tracing::info!(
+            unread = search.errors.len(),
+            first = one_line(first),
+            "some kinds could not be searched for holds of withdrawn rules"
+        );
     }
 }

@@ -14,7 +14,7 @@ use kube_cascade::{
     names::Namespace,
     queue::{Monitor, RetryPolicy},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::{
     controller::report_strangers,
@@ -197,13 +197,15 @@ async fn survey(
         // The sender lives as long as the queue, and so does this future.
         let _ = snapshots.wait_for(|count| *count > 0).await;
         snapshots.mark_unchanged();
-        let healthy = match cascade.orphans().await {
+        let pause = match cascade.orphans().await {
             Ok(orphans) => {
                 service.health.rule_snapshotted(rule);
                 service.metrics.set_orphans(rule, orphans.count());
                 tell_orphans(rule, &orphans, &mut told);
-                true
+                None
             }
+            // A server that has just installed a kind asks for a moment; that is no trouble.
+            Err(error) if error.retry_after().is_some() => error.retry_after(),
             Err(error) => {
                 let problem = error.to_string();
                 service.health.rule_degraded(rule, problem.clone());
@@ -215,18 +217,18 @@ async fn survey(
                     );
                     told = Some(problem);
                 }
-                false
+                Some(LOOK_AGAIN)
             }
         };
-        if healthy {
-            let _ = snapshots.changed().await;
-        } else {
-            let _ = timeout_at(Instant::now() + LOOK_AGAIN, snapshots.changed()).await;
+        match pause {
+            None => drop(snapshots.changed().await),
+            Some(pause) => drop(timeout(pause, snapshots.changed()).await),
         }
     }
 }
 
-fn one_line(error: &dyn std::error::Error) -> String {
+/// An error and its causes on one line.
+pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

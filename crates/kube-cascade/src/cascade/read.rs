@@ -83,7 +83,9 @@ impl ReadErrors {
         self.0.iter().find_map(ReadError::park_reason)
     }
 
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    /// The longest that a server asked to be left alone, when one did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
         let after = |error: &ReadError| match error {
             ReadError::Call(error) => error.retry_after(),
             _ => None,
