@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures::future::join_all;
+use futures::future::{self, join_all};
 use http::StatusCode;
 use kube_cascade::{
     Outcome, ParkReason,
@@ -20,7 +20,7 @@ use kube_sim::fault::{Action, Answer as Faked, Match, Rule};
 use serde_json::json;
 
 use crate::{
-    fixtures::{Object, until},
+    fixtures::{Object, PATIENCE, in_time, until},
     ground::{Ground, KEPT, LABEL, network_deletes, network_lists, parked, pass},
 };
 
@@ -272,7 +272,8 @@ async fn fault_50_two_ids_at_once_through_one_consumer_do_not_mix() {
         held.release();
     };
     let (first, third) = (one.envelope().await, alive.envelope().await);
-    tokio::join!(pass(&cascade, first), pass(&cascade, third), second);
+    let passes = future::join3(pass(&cascade, first), pass(&cascade, third), second);
+    in_time("three passes at once", PATIENCE, passes).await;
     assert_eq!(ground.deletes().len(), 10);
     assert!(none_lives(&of_one).await && none_lives(&of_two).await);
     let live = join_all(of_alive.iter().map(Object::lives)).await;

@@ -110,11 +110,11 @@ async fn fault_74_no_finalizer_is_lost_while_others_change_theirs_200_times() {
         ] {
             // A cascade of its own, which knows of no backoff.
             let cascade = ground.cascade().hold(hold);
-            while cascade
-                .consume(Delivery::new(envelope.clone()))
-                .await
-                .is_err()
-            {}
+            until("nobody is in the way", async || {
+                let delivery = Delivery::new(envelope.clone());
+                cascade.consume(delivery).await.is_ok()
+            })
+            .await;
             assert_eq!(is_held(&project, "rule").await, held);
         }
         rounds += 1;
