@@ -15,5 +15,5 @@ pub use watch::{IdSource, KubernetesSource};
 
 pub(crate) use call::request;
 pub(crate) use kind::{Kinds, Resource, get_path};
-pub(crate) use list::{Query, list};
+pub(crate) use list::{Query, list, probe};
 pub(crate) use object::{Meta, Partial};

@@ -94,7 +94,7 @@ fn called(program: &OsStr) -> String {
 /// Cascading deletion beyond ownerReferences.
 ///
 /// When a resource is deleted, kube-cascade deletes what carries its ID in a label, in other
-/// namespaces too, and keeps the resource until all of that is gone. Rules say what belongs to
+/// namespaces and clusters too, and keeps the resource until all of that is gone. Rules say what belongs to
 /// what.
 #[derive(Debug, Parser)]
 #[command(
@@ -179,12 +179,12 @@ pub struct RunOptions {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
-    /// How many requests may wait for an answer at a time
-    #[arg(long, value_name = "N", default_value = "32", value_parser = positive::<NonZeroUsize>)]
+    /// How many deletes may wait for an answer at a time
+    #[arg(long, value_name = "N", default_value = "32", value_parser = positive::<NonZeroUsize>, allow_negative_numbers = true)]
     pub max_in_flight: NonZeroUsize,
 
     /// How many deletes to begin per second at most [default: as many as the server takes]
-    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>)]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>, allow_negative_numbers = true)]
     pub qps: Option<NonZeroU32>,
 
     /// How the clusters are reached.

@@ -49,6 +49,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The kubeconfig holds no such context.
+    #[error("--context: {found:?} is not in the kubeconfig; it holds: {known}")]
+    Context {
+        /// What was asked for.
+        found: String,
+        /// The contexts there are.
+        known: String,
+    },
     /// Neither a kubeconfig nor a pod's account was found.
     #[error("no cluster to talk to; give --kubeconfig, set KUBECONFIG, or run in a pod")]
     Infer(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -108,6 +116,12 @@ impl Clusters {
         client(&self.dependents)
     }
 
+    /// The address of the dependents' API server.
+    #[must_use]
+    pub fn dependents_url(&self) -> String {
+        self.dependents.cluster_url.to_string()
+    }
+
     /// The address of the upstreams' API server.
     #[must_use]
     pub fn upstream_url(&self) -> String {
@@ -142,6 +156,9 @@ async fn dependents(
         context: options.context.clone(),
         ..Default::default()
     };
+    if let Ok(kubeconfig) = Kubeconfig::read() {
+        check_context(&kubeconfig, options.context.as_deref())?;
+    }
     match Config::from_kubeconfig(&choice).await {
         Ok(config) => Ok((tune(config), None)),
         Err(error) => {
@@ -162,12 +179,28 @@ async fn read(
         ConnectError::Kubeconfig { flag, path, source }
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(error.into()))?;
+    check_context(&kubeconfig, context.as_deref())?;
     let choice = KubeConfigOptions {
         context,
         ..Default::default()
     };
     let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
     config.map(tune).map_err(|error| failed(error.into()))
+}
+
+fn check_context(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(), ConnectError> {
+    let known: Vec<_> = kubeconfig
+        .contexts
+        .iter()
+        .map(|context| context.name.as_str())
+        .collect();
+    match context {
+        Some(found) if !known.contains(&found) => {
+            let (found, known) = (found.to_owned(), known.join(", "));
+            Err(ConnectError::Context { found, known })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn tune(mut config: Config) -> Config {

@@ -3,17 +3,18 @@
 //! Owns how the parts of a running controller are put together and how they end. What a rule does
 //! is in `serve`, what it tells in [`telemetry`](crate::telemetry).
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use kube_cascade::{
     cascade::Pace,
     hold::HoldName,
-    lease::{Lease, Term},
+    lease::{Lease, Observed, Term},
 };
 use tokio::{
     net::TcpListener,
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -23,12 +24,12 @@ use crate::{
     cli::{InstallationOptions, RunOptions},
     clusters::{Asker, Clusters},
     events::EventRecorder,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, one_line},
     health::{self, Health},
     installation,
     metrics::Metrics,
     rules::{self, RuleSet},
-    serve::{Service, one_line, serve},
+    serve::{Service, serve},
     telemetry::Telemetry,
 };
 
@@ -62,7 +63,10 @@ pub async fn run_until(
     let rules = rules::load(&options.rules)?;
     let clusters = Clusters::find(&options.connection, Asker::Controller).await?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        let error = format!("--listen: cannot listen on {}: {error}", options.listen);
+        let error = format!(
+            "--listen: cannot listen on {}: {error}; give another address or port",
+            options.listen
+        );
         Failure::new(Exit::Failure, error)
     })?;
     tracing::info!(
@@ -151,13 +155,16 @@ impl Controller {
             serve(&service, Term::without_lease(stopping.cancelled_owned())).await;
             return Ok(Exit::Done);
         }
+        let server = self.clusters.dependents_url();
         let cluster = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(Exit::Done),
-            uid = cluster_uid(&service.dependents) => uid,
+            uid = cluster_uid(&service.dependents, &server) => uid,
         };
         let lease = self.lease(identity, &cluster)?;
         self.health.leadership(lease.observed());
+        let mut telling = JoinSet::new();
+        telling.spawn(tell_leadership(lease.observed()));
         let led = lease
             .while_held(stopping.cancelled_owned(), |term| serve(&service, term))
             .await;
@@ -186,7 +193,7 @@ impl Controller {
 }
 
 /// The UID of `kube-system`, which stands for the cluster; asks until it is answered.
-async fn cluster_uid(client: &Client) -> String {
+async fn cluster_uid(client: &Client, server: &str) -> String {
     let namespaces = Api::<Namespace>::all(client.clone());
     let mut told = None;
     loop {
@@ -195,17 +202,32 @@ async fn cluster_uid(client: &Client) -> String {
                 Some(uid) => return uid,
                 None => "the answer holds no UID".to_owned(),
             },
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => one_line(&error),
             Err(_) => "no answer".to_owned(),
         };
         if told.as_ref() != Some(&problem) {
             tracing::warn!(
+                server,
                 problem,
-                "cannot read namespace kube-system of the dependents' cluster; waiting"
+                "cannot read namespace kube-system of the dependents' cluster; asking again every \
+                 2 s"
             );
             told = Some(problem);
         }
         sleep(ASK_AGAIN).await;
+    }
+}
+
+/// Says who leads, whenever that changes.
+async fn tell_leadership(mut observed: watch::Receiver<Observed>) {
+    loop {
+        if let Observed::Standby { holder } = &*observed.borrow_and_update() {
+            let leader = holder.as_deref().unwrap_or("nobody yet");
+            tracing::info!(leader, "standing by");
+        }
+        if observed.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -239,15 +261,20 @@ pub(crate) async fn report_strangers(client: &Client, service: &Service) {
     let unknown =
         |name: &str| name.starts_with(&prefix) && !ours.iter().any(|hold| hold.as_str() == name);
     let search = kube_cascade::hold::find(client, unknown).await;
+    let mut by_hold = BTreeMap::new();
     for held in &search.held {
         for hold in held.holds() {
-            tracing::warn!(
-                upstream = %held.object(),
-                %hold,
-                "held by a rule that is not served; if it is withdrawn for good, release its holds \
-                 with `kubectl cascade release`"
-            );
+            by_hold.entry(hold).or_insert((0_usize, held.object())).0 += 1;
         }
+    }
+    for (hold, (upstreams, example)) in by_hold {
+        tracing::warn!(
+            %hold,
+            upstreams,
+            %example,
+            "held by a rule that is not served; if it is withdrawn for good, release its holds with \
+             `kubectl cascade release`"
+        );
     }
     if let Some(first) = search.errors.first() {
         tracing::info!(

@@ -74,10 +74,16 @@ impl From<RulesError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.error)?;
+        let mut said = words(self.error.as_ref());
+        f.write_str(&said)?;
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
+            let next = words(error);
+            // Some errors print their causes themselves.
+            if !said.contains(&next) {
+                write!(f, "\n  caused by: {next}")?;
+            }
+            said = next;
             cause = error.source();
         }
         Ok(())
@@ -88,6 +94,33 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         // The causes are part of the `Display` already.
         None
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut line = words(error);
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = words(error);
+        if !line.contains(&next) {
+            line.push_str(": ");
+            line.push_str(&next);
+        }
+        cause = error.source();
+    }
+    line
+}
+
+/// What an error says; of an answer of the server its message, where kube prints all of it twice.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let status = match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => Some(&**status),
+        _ => error.downcast_ref::<kube::core::Status>(),
+    };
+    match status {
+        Some(status) => format!("{} ({})", status.message, status.code),
+        None => error.to_string(),
     }
 }
 

@@ -15,4 +15,5 @@ mod recent;
 pub mod release;
 pub mod rules;
 mod serve;
+mod survey;
 pub mod telemetry;

@@ -14,9 +14,9 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, fmt::MakeWriter};
 /// The variable that says which lines are shown, as of the whole ecosystem.
 const FILTER: &str = "RUST_LOG";
 
-/// What is told better elsewhere: a failing cascade by its own log line, once per change and not
-/// once per attempt, and a failing call by whoever made it.
-const QUIET: &str = "kube_cascade::queue=error,kube_cascade::queue::epochs=warn,kube_client=error";
+/// What is told better elsewhere: a failing cascade or source by a line of its rule, once per change
+/// and not once per attempt, and a failing call by whoever made it.
+const QUIET: &str = "kube_cascade::queue=error,kube_client=off";
 
 /// The variable that, set to anything but nothing, forbids colours: <https://no-color.org>.
 const NO_COLOR: &str = "NO_COLOR";

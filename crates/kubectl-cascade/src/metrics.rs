@@ -59,6 +59,7 @@ struct Inner {
     refused: Family<Reasoned, Counter>,
     completed: Family<OfRule, Counter>,
     orphans: Family<OfRule, Gauge>,
+    degraded: Family<OfRule, Gauge>,
     live: Arc<Live>,
 }
 
@@ -96,6 +97,9 @@ impl Metrics {
         let orphans = Family::default();
         let help = "Dependents whose upstream does not exist, as of the last look";
         registry.register("orphans", help, orphans.clone());
+        let degraded = Family::default();
+        let help = "Whether the rule cannot work: 1 until what stops it is cured";
+        registry.register("rule_degraded", help, degraded.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which build this is", build);
         let live = Arc::<Live>::default();
@@ -106,6 +110,7 @@ impl Metrics {
             refused,
             completed,
             orphans,
+            degraded,
             live,
         };
         Self {
@@ -149,12 +154,19 @@ impl Metrics {
     pub fn detach(&self, rule: &str) {
         lock(&self.inner.live.queues).remove(rule);
         self.inner.orphans.remove(&of(rule));
+        self.inner.degraded.remove(&of(rule));
     }
 
     /// Sets how many dependents have no upstream.
     pub fn set_orphans(&self, rule: &str, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.inner.orphans.get_or_create(&of(rule)).set(count);
+    }
+
+    /// Sets whether the rule cannot work.
+    pub fn set_degraded(&self, rule: &str, degraded: bool) {
+        let degraded = i64::from(degraded);
+        self.inner.degraded.get_or_create(&of(rule)).set(degraded);
     }
 
     /// Sets whether this process leads; the health server does so before each scrape.

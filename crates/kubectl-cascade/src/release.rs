@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client, api::ListParams};
 use kube_cascade::{
     hold::{Held, HoldName, find},
     lease::live_record,
@@ -10,7 +12,7 @@ use kube_cascade::{
 use crate::{
     cli::{ReleaseOptions, Target},
     clusters::{Asker, Clusters},
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, one_line},
     installation,
 };
 
@@ -25,6 +27,9 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     let installation = &options.installation.name;
     let namespace = clusters.lease_namespace(options.installation.lease_namespace.as_ref());
     let lease = installation::lease_name(installation);
+    find_lease(&client, &namespace, &lease).await?;
+    eprintln!("looking whether a controller holds Lease {namespace}/{lease} (up to 15 s) …");
+    let before = holder(&client, &namespace, &lease).await?;
     let leader = live_record(client.clone(), &namespace, &lease)
         .await
         .map_err(|error| Failure::new(Exit::Failure, error))?;
@@ -38,14 +43,34 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
         Target::Rule(rule) => finalizer == HoldName::new(installation, rule).as_str(),
     };
     let search = find(&client, wanted).await;
-    for error in &search.errors {
-        eprintln!("warning: {error}; holds there are not found");
+    if let Some(first) = search.errors.first() {
+        eprintln!(
+            "warning: {} kinds cannot be searched for holds, the first: {}; allow `list` on every \
+             kind",
+            search.errors.len(),
+            one_line(first),
+        );
     }
     if search.held.is_empty() {
-        eprintln!("no holds found on {}", clusters.upstream_url());
+        let server = clusters.upstream_url();
+        match target {
+            Target::All => eprintln!("no hold of installation {installation} found on {server}"),
+            Target::Rule(rule) => {
+                eprintln!("no hold of rule {rule} (installation {installation}) found on {server}");
+            }
+        }
     } else if !(options.yes || confirm(&clusters.upstream_url(), &search.held)?) {
         eprintln!("nothing was released");
         return Ok(Exit::Refused);
+    }
+    // A question can stand unanswered for long: a controller may have begun to lead meanwhile.
+    let now = holder(&client, &namespace, &lease).await?;
+    if !search.held.is_empty() && now.is_some() && now != before {
+        let error = format!(
+            "{} has begun to lead meanwhile (Lease {namespace}/{lease}); nothing was released",
+            now.unwrap_or_default()
+        );
+        return Err(Failure::new(Exit::Refused, error));
     }
     let failed = release(&client, &search.held).await;
     if failed || !search.errors.is_empty() {
@@ -53,6 +78,55 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Failure, error));
     }
     Ok(Exit::Done)
+}
+
+/// Who the Lease names as its holder, dead or alive.
+async fn holder(client: &Client, namespace: &str, lease: &str) -> Result<Option<String>, Failure> {
+    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
+    let found = leases.get_opt(lease).await;
+    let found = found.map_err(|error| Failure::new(Exit::Failure, error))?;
+    let holder = found.and_then(|lease| lease.spec?.holder_identity);
+    Ok(holder.filter(|holder| !holder.is_empty()))
+}
+
+/// A Lease that is not where we look could hide a live leader.
+async fn find_lease(client: &Client, namespace: &str, lease: &str) -> Result<(), Failure> {
+    let failed = |error: kube::Error| Failure::new(Exit::Failure, error);
+    let here = Api::<Lease>::namespaced(client.clone(), namespace);
+    if here
+        .get_metadata_opt(lease)
+        .await
+        .map_err(failed)?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let everywhere = Api::<Lease>::all(client.clone());
+    let named = ListParams::default().fields(&format!("metadata.name={lease}"));
+    let elsewhere = match everywhere.list_metadata(&named).await {
+        Ok(found) => found.items,
+        Err(kube::Error::Api(status)) if status.is_forbidden() => {
+            let error = format!(
+                "there is no Lease {namespace}/{lease}, and whether it is in another namespace \
+                 cannot be seen ({}); give --lease-namespace",
+                status.message
+            );
+            return Err(Failure::new(Exit::Refused, error));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let namespaces = elsewhere
+        .iter()
+        .filter_map(|found| found.metadata.namespace.as_deref());
+    if let Some(other) = namespaces.min() {
+        let error = format!(
+            "there is no Lease {namespace}/{lease}, but one in namespace {other}: give \
+             --lease-namespace {other}"
+        );
+        return Err(Failure::new(Exit::Refused, error));
+    }
+    eprintln!("no Lease {lease} anywhere: no controller has led under this name");
+    Ok(())
 }
 
 /// A live leader would put the holds right back on.
@@ -105,7 +179,7 @@ fn confirm(server: &str, held: &[Held]) -> Result<bool, Failure> {
 }
 
 /// Releases each; one failure does not stop the others. Says whether any failed.
-async fn release(client: &kube::Client, held: &[Held]) -> bool {
+async fn release(client: &Client, held: &[Held]) -> bool {
     let mut failed = false;
     for held in held {
         match held.release(client).await {

@@ -218,7 +218,7 @@ fn log(subject: &Subject<'_>, telling: &Telling, is_news: bool) {
             $level!(
                 rule = subject.cascade,
                 upstream = subject.upstream.as_ref().map(tracing::field::display),
-                uid = subject.uid,
+                upstream_uid = subject.uid,
                 remedy = telling.remedy,
                 "{}: {}",
                 telling.reason,

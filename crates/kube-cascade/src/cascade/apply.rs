@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use kube::api::{DeleteParams, Preconditions};
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     judge::Warrant,
@@ -66,31 +66,39 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
         };
         let deletes: Vec<_> = batch
             .into_iter()
-            .map(|target| self.attempt(target, expires))
+            .map(|target| self.attempt(target, expires, &report))
             .collect();
         let mut deletes = stream::iter(deletes).buffer_unordered(self.pace.in_flight().get());
         while let Some((target, attempt)) = deletes.next().await {
             match attempt {
                 Attempt::Expired => applied.rest.put_back([target]),
                 Attempt::Barred => applied.barred = true,
-                Attempt::Answered(result) => {
-                    report(&target, Answer::of(&result));
-                    applied.file(target, result);
-                }
+                Attempt::Answered(result) => applied.file(target, result),
             }
         }
         applied
     }
 
-    async fn attempt(&self, target: Target, expires: Instant) -> (Target, Attempt) {
-        let _turn = self.pace.turn().await;
-        if Instant::now() >= expires {
+    async fn attempt(
+        &self,
+        target: Target,
+        expires: Instant,
+        report: &impl Fn(&Target, Answer),
+    ) -> (Target, Attempt) {
+        // A target that is out of time must not use up a turn of the pace.
+        let Ok(_turn) = timeout_at(expires, self.pace.turn()).await else {
             return (target, Attempt::Expired);
-        }
+        };
         if !(self.may_begin)() {
             return (target, Attempt::Barred);
         }
+        let in_flight = InFlight {
+            target: &target,
+            report,
+            answer: Answer::Unknown,
+        };
         let result = self.delete(&target).await;
+        in_flight.answered(Answer::of(&result));
         (target, Attempt::Answered(result))
     }
 
@@ -122,6 +130,26 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
                 Err(error)
             }
         }
+    }
+}
+
+/// A DELETE that is reported when it is answered, and as unknown when nobody waits for its answer
+/// any longer: it may have been carried out all the same.
+struct InFlight<'a, R: Fn(&Target, Answer)> {
+    target: &'a Target,
+    report: &'a R,
+    answer: Answer,
+}
+
+impl<R: Fn(&Target, Answer)> InFlight<'_, R> {
+    fn answered(mut self, answer: Answer) {
+        self.answer = answer;
+    }
+}
+
+impl<R: Fn(&Target, Answer)> Drop for InFlight<'_, R> {
+    fn drop(&mut self) {
+        (self.report)(self.target, self.answer);
     }
 }
 

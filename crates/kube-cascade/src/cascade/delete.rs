@@ -401,14 +401,19 @@ impl CascadingDelete {
 
     /// A live upstream ends the cascade of any other of its key; not its own, because a deletion is
     /// never taken back, and a watch that is taken up again may repeat what was before it.
-    pub(super) fn forget_predecessor(&self, envelope: &Envelope) {
+    ///
+    /// Says whether it ended one that was under way.
+    pub(super) fn forget_predecessor(&self, envelope: &Envelope) -> bool {
         let mut cascades = lock(&self.cascades);
-        let other = |progress: &Progress| {
+        let other = |progress: &&Progress| {
             envelope.uid().is_none() || progress.uid.as_deref() != envelope.uid()
         };
-        if cascades.get(envelope.key()).is_some_and(other) {
-            cascades.remove(envelope.key());
-        }
+        let Some(progress) = cascades.get(envelope.key()).filter(other) else {
+            return false;
+        };
+        let was_under_way = progress.frozen.is_some() && !progress.completed;
+        cascades.remove(envelope.key());
+        was_under_way
     }
 
     /// The cascade of this key is over.

@@ -151,7 +151,7 @@ impl fmt::Display for Refusal {
             Self::DefinitionTerminating => f.write_str(
                 "the upstream's CustomResourceDefinition is being deleted, which deletes every \
                  upstream at once; nothing is deleted; if that is meant, delete the dependents by \
-                 hand, then let the upstreams go with `kubectl cascade release`",
+                 hand, withdraw the rule, and let the upstreams go with `kubectl cascade release`",
             ),
             Self::Namesakes(objects) => {
                 f.write_str("other upstreams have the same ID: ")?;

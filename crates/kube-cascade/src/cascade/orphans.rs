@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CascadingDelete,
+    CascadingDelete, Dependent,
     read::{ReadError, ReadErrors, exists, namespaces},
     selection::Scope,
 };
 use crate::{
-    kubernetes::{Query, list},
+    kubernetes::{Query, list, probe},
     object::ObjectRef,
 };
 
@@ -90,6 +90,32 @@ impl CascadingDelete {
         let upstreams = self.upstream.ids().await.map_err(ReadError::from)?;
         by_id.retain(|id, _| upstreams.as_ref().is_some_and(|known| !known.contains(id)));
         Ok(Orphans { by_id })
+    }
+}
+
+impl CascadingDelete {
+    /// Asks, with one small list each, whether every dependent kind can still be read.
+    ///
+    /// # Errors
+    /// The first that cannot: a cascade would delete nothing.
+    pub async fn probe(&self) -> Result<(), ReadErrors> {
+        for dependent in &self.dependents {
+            self.probe_kind(dependent).await?;
+        }
+        Ok(())
+    }
+
+    async fn probe_kind(&self, dependent: &Dependent) -> Result<(), ReadError> {
+        let resource = self.kinds.resolve(dependent.kind()).await?;
+        let scopes = match dependent.selection().scope() {
+            Scope::SameAsUpstream => BTreeSet::from([None]),
+            _ => namespaces(dependent, &resource, None)?,
+        };
+        for namespace in scopes {
+            let answer = probe(self.kinds.client(), &resource, namespace.as_deref()).await;
+            answer.inspect_err(|error| self.kinds.forget_unserved(dependent.kind(), error))?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 //! **confirm** the upstream, **judge**, **apply**, and then decide when to look again. Nothing here
 //! sends a DELETE; [`apply`](super::apply) does, and takes a warrant for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::{
     judge::{Case, Evidence, Refusal, Sighting, judge},
     notice::{Answer, Notice},
     plan::{Plan, Summary, Target},
-    progress::{HoldBackoff, Next},
+    progress::{HoldBackoff, Next, Progress},
     read::{Again, Selected, again, read},
 };
 use crate::{
@@ -27,11 +27,15 @@ use crate::{
     object::ObjectRef,
 };
 
-/// Rounds in which objects that others keep writing are read and judged again before they are
-/// parked as contended.
+/// Rounds in which objects that others keep writing are read, confirmed and judged again before
+/// they are parked as contended.
 ///
-/// With a round trip of 10 ms a writer every 10 ms was beaten within 0.3 s; with 30 ms, never.
+/// A read and a DELETE 10 ms apart beat a writer every 10 ms within 0.3 s; 30 ms apart, never.
 const CONTENDED_ROUNDS: usize = 20;
+
+/// How long one pass goes on from batch to batch before it gives up its slot: a huge cascade must
+/// not keep live upstreams waiting for their hold.
+const TURN: Duration = Duration::from_secs(30);
 
 /// How soon an upstream is looked at that took the place of another under the same hint.
 const NEXT: Duration = Duration::from_secs(1);
@@ -42,7 +46,12 @@ const NAMED: usize = 3;
 impl CascadingDelete {
     /// A live upstream: no cascade, and the hold as the configuration wants it.
     pub(super) async fn live(&self, envelope: &Envelope) -> Result<Outcome, CascadeError> {
-        self.forget_predecessor(envelope);
+        if self.forget_predecessor(envelope)
+            && let Some(uid) = envelope.uid()
+        {
+            let refusal = Refusal::UpstreamReplaced(uid.into());
+            self.tell(envelope, &Notice::Refused(&refusal));
+        }
         let held = envelope.etag().map(|etag| etag == HELD);
         match &self.hold {
             // Nothing can carry an ID that is no label value, so there is nothing to hold for.
@@ -72,10 +81,22 @@ impl CascadingDelete {
             Ok(selected) => selected,
             Err(parked) => return self.invalid_id(envelope, parked).await,
         };
+        if self.mode == Mode::Report
+            && envelope.etag() == Some(HELD)
+            && let Some(hold) = &self.hold
+        {
+            // Before anything that can fail: a rule that decides nothing holds nothing.
+            self.release(envelope, hold.name()).await?;
+        }
         let case = self.case(envelope).await?;
         let object = self.upstream.object(envelope);
         let namespace = object.as_ref().and_then(ObjectRef::namespace);
-        let plan = read(&self.kinds, &selected, namespace).await?;
+        // An upstream that carries its own ID must not wait for itself.
+        let own = case.uid.as_deref();
+        let plan = read(&self.kinds, &selected, namespace, own).await?;
+        if !plan.is_empty() {
+            self.with_progress(envelope, Progress::disturb);
+        }
         // Only now: a namesake that appeared before the lists were read is seen here, and one that
         // appears later has dependents that are on no list.
         let evidence = self.confirm(envelope).await?;
@@ -84,13 +105,13 @@ impl CascadingDelete {
             waiting: plan.waiting().len(),
         };
         if self.mode == Mode::Report {
-            return self.report(envelope, plan, &evidence, &case).await;
+            return Ok(self.report(envelope, plan, &evidence, &case));
         }
         match self
-            .carry_out(envelope, plan, &evidence, &case, &selected)
+            .carry_out(envelope, plan, evidence, case, &selected)
             .await?
         {
-            Ok(applied) => self.conclude(envelope, &evidence, applied, &found).await,
+            Ok((applied, evidence)) => self.conclude(envelope, &evidence, applied, &found).await,
             Err(refusal) => Ok(self.refused(envelope, &refusal, &found)),
         }
     }
@@ -144,37 +165,43 @@ impl CascadingDelete {
             .await
     }
 
-    /// Judges and applies batch after batch, confirming the upstream for each.
+    /// Judges and applies batch after batch, each confirmed anew, until nothing is left, the turn is
+    /// over, or nothing more may be begun.
+    ///
+    /// Objects that others wrote in between make the last batches, round after round: read again,
+    /// **then** confirmed and judged as any plan; never with a weaker precondition.
     async fn carry_out(
         &self,
         envelope: &Envelope,
         mut plan: Plan,
-        evidence: &Evidence,
-        case: &Case,
+        mut evidence: Evidence,
+        mut case: Case,
         selected: &[Selected<'_>],
-    ) -> Result<Result<Applied, Refusal>, CascadeError> {
+    ) -> Result<Result<(Applied, Evidence), Refusal>, CascadeError> {
         let (summary, uids) = (plan.summary(), plan.uids());
-        let mut applied = Applied::default();
-        let mut warrant = match judge(plan, evidence, case) {
-            Ok(warrant) => warrant,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        self.begin(envelope, evidence, &summary, uids);
+        let turn_ends = Instant::now() + TURN;
+        let (mut applied, mut rounds) = (Applied::default(), 0);
         loop {
-            applied.absorb(self.deleter().apply(warrant, self.audit(envelope)).await);
-            if applied.barred || applied.rest.targets().is_empty() {
-                break;
-            }
-            plan = std::mem::take(&mut applied.rest);
-            warrant = match judge(plan, &self.confirm(envelope).await?, case) {
+            let warrant = match judge(plan, &evidence, &case) {
                 Ok(warrant) => warrant,
                 Err(refusal) => return Ok(Err(refusal)),
             };
+            self.begin(envelope, &evidence, &summary, &uids, &mut case);
+            applied.absorb(self.deleter().apply(warrant, self.audit(envelope)).await);
+            if applied.barred || Instant::now() >= turn_ends {
+                break;
+            }
+            plan = std::mem::take(&mut applied.rest);
+            if plan.targets().is_empty() && rounds < CONTENDED_ROUNDS {
+                rounds += 1;
+                plan = self.read_again(selected, &mut applied).await;
+            }
+            if plan.targets().is_empty() {
+                break;
+            }
+            evidence = self.confirm(envelope).await?;
         }
-        match self.contend(envelope, case, selected, &mut applied).await? {
-            Ok(()) => Ok(Ok(applied)),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+        Ok(Ok((applied, evidence)))
     }
 
     /// Remembers what the cascade is about, and tells of a beginning that has something to do.
@@ -183,77 +210,44 @@ impl CascadingDelete {
         envelope: &Envelope,
         evidence: &Evidence,
         summary: &Summary,
-        uids: std::collections::BTreeSet<Arc<str>>,
+        uids: &BTreeSet<Arc<str>>,
+        case: &mut Case,
     ) {
         let first = self.with_progress(envelope, |progress| {
             if let Sighting::Terminating { uid, .. } = &evidence.upstream {
                 progress.uid.get_or_insert_with(|| Arc::clone(uid));
             }
-            progress
+            let first = progress.frozen.is_none();
+            let frozen = progress
                 .frozen
-                .is_none()
-                .then(|| progress.frozen = Some(Arc::new(uids)))
-                .is_some()
+                .get_or_insert_with(|| Arc::new(uids.clone()));
+            // What is judged from here on may find the upstream gone: this is what may then go.
+            case.frozen = Some(Arc::clone(frozen));
+            case.uid.clone_from(&progress.uid);
+            first
         });
         if first && !summary.by_kind().is_empty() {
             self.tell(envelope, &Notice::Started(summary));
         }
     }
 
-    /// Objects that others wrote in between: confirmed, read, judged and deleted at once, round
-    /// after round; never with a weaker precondition.
-    async fn contend(
-        &self,
-        envelope: &Envelope,
-        case: &Case,
-        selected: &[Selected<'_>],
-        applied: &mut Applied,
-    ) -> Result<Result<(), Refusal>, CascadeError> {
-        for _ in 0..CONTENDED_ROUNDS {
-            if applied.contended.is_empty() || applied.barred {
-                break;
-            }
-            let evidence = self.confirm(envelope).await?;
-            let contended = std::mem::take(&mut applied.contended);
-            let once_more: Vec<_> = contended
-                .into_iter()
-                .map(|target| self.once_more(envelope, target, &evidence, case, selected))
-                .collect();
-            let width = self.pace.in_flight().get();
-            let mut answers = stream::iter(once_more).buffer_unordered(width);
-            while let Some(answer) = answers.next().await {
-                match answer {
-                    Ok(later) => applied.absorb(later),
-                    Err(refusal) => return Ok(Err(refusal)),
-                }
+    /// Reads the contended objects again; those that are still there and selected make a plan.
+    async fn read_again(&self, selected: &[Selected<'_>], applied: &mut Applied) -> Plan {
+        let contended = std::mem::take(&mut applied.contended);
+        let reads: Vec<_> = contended
+            .into_iter()
+            .map(async |target| (again(&self.kinds, selected, &target).await, target))
+            .collect();
+        let mut reads = stream::iter(reads).buffer_unordered(self.pace.in_flight().get());
+        let mut seen = Vec::new();
+        while let Some((read, target)) = reads.next().await {
+            match read {
+                Ok(Again::NoLonger) => {}
+                Ok(Again::Still(found)) => seen.push(found),
+                Err(error) => applied.failed.push((target.object().clone(), error)),
             }
         }
-        Ok(Ok(()))
-    }
-
-    async fn once_more(
-        &self,
-        envelope: &Envelope,
-        target: Target,
-        evidence: &Evidence,
-        case: &Case,
-        selected: &[Selected<'_>],
-    ) -> Result<Applied, Refusal> {
-        match again(&self.kinds, selected, &target).await {
-            Ok(Again::NoLonger) => Ok(Applied::default()),
-            Ok(Again::Still(seen)) => {
-                let warrant = judge(Plan::of([seen]), evidence, case)?;
-                Ok(self.deleter().apply(warrant, self.audit(envelope)).await)
-            }
-            Err(error) => {
-                let failed = vec![(target.object().clone(), error)];
-                Ok(Applied {
-                    attempted: 1,
-                    failed,
-                    ..Applied::default()
-                })
-            }
-        }
+        Plan::of(seen)
     }
 
     fn deleter(&self) -> Deleter<'_, impl Fn() -> bool> {
@@ -267,12 +261,19 @@ impl CascadingDelete {
 
     /// One audit line a DELETE, and a notice.
     fn audit<'a>(&'a self, envelope: &'a Envelope) -> impl Fn(&Target, Answer) + 'a {
+        let subject = self.upstream.object(envelope);
         move |target, answer| {
             let (object, uid) = (target.object(), target.uid());
+            let upstream = subject
+                .as_ref()
+                .map_or_else(|| envelope.key().to_string(), ToString::to_string);
+            if answer == Answer::Deleted {
+                self.with_progress(envelope, |progress| progress.deleted += 1);
+            }
             tracing::info!(
                 target: "kube_cascade::audit",
                 rule = self.name,
-                upstream = %envelope.key(),
+                upstream,
                 upstream_uid = envelope.uid().unwrap_or_default(),
                 %object,
                 %uid,
@@ -310,6 +311,10 @@ impl CascadingDelete {
                 attempted, failed, ..
             } = applied;
             return Err(CascadeError::Delete { attempted, failed });
+        }
+        if !applied.rest.targets().is_empty() {
+            // The turn is over: others wait for the slot.
+            return Ok(Outcome::Recheck(Duration::ZERO));
         }
         if !applied.contended.is_empty() {
             return Ok(self.park(envelope, contended(&applied.contended)));
@@ -365,18 +370,7 @@ impl CascadingDelete {
     }
 
     /// Says what an enforcing rule would do; holds nothing.
-    async fn report(
-        &self,
-        envelope: &Envelope,
-        plan: Plan,
-        evidence: &Evidence,
-        case: &Case,
-    ) -> Result<Outcome, CascadeError> {
-        if let (Sighting::Terminating { held: true, .. }, Some(hold)) =
-            (&evidence.upstream, &self.hold)
-        {
-            self.release(envelope, hold.name()).await?;
-        }
+    fn report(&self, envelope: &Envelope, plan: Plan, evidence: &Evidence, case: &Case) -> Outcome {
         let found = Found {
             empty: plan.is_empty(),
             waiting: plan.waiting().len(),
@@ -385,9 +379,9 @@ impl CascadingDelete {
         match judge(plan, evidence, case) {
             Ok(_) => {
                 self.tell(envelope, &Notice::Reported(&summary));
-                Ok(self.forget(envelope))
+                self.forget(envelope)
             }
-            Err(refusal) => Ok(self.refused(envelope, &refusal, &found)),
+            Err(refusal) => self.refused(envelope, &refusal, &found),
         }
     }
 
@@ -448,8 +442,7 @@ impl CascadingDelete {
             object: &object,
             hold,
         };
-        self.may_write()?;
-        if holder.put(envelope.uid()).await? == Put::Held {
+        if holder.put(envelope.uid(), || self.may_write()).await? == Put::Held {
             let mut holds = lock(&self.holds);
             let backoff = HoldBackoff::put(holds.get(envelope.key()), now);
             holds.insert(envelope.key().clone(), backoff);
@@ -470,8 +463,7 @@ impl CascadingDelete {
             object: &object,
             hold,
         };
-        self.may_write()?;
-        Ok(holder.release(envelope.uid()).await?)
+        holder.release(envelope.uid(), || self.may_write()).await
     }
 }
 

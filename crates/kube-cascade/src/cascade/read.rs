@@ -133,7 +133,7 @@ impl Selected<'_> {
     }
 }
 
-/// Lists every dependent of one upstream.
+/// Lists every dependent of one upstream, but not the upstream itself.
 ///
 /// # Errors
 /// Every kind or namespace that could not be read, not only the first.
@@ -141,6 +141,7 @@ pub(super) async fn read(
     kinds: &Kinds,
     selected: &[Selected<'_>],
     upstream_namespace: Option<&str>,
+    upstream_uid: Option<&str>,
 ) -> Result<Plan, ReadErrors> {
     let lists: Vec<_> = selected
         .iter()
@@ -150,7 +151,11 @@ pub(super) async fn read(
     let (mut seen, mut errors) = (Vec::new(), Vec::new());
     for list in lists {
         match list {
-            Ok(found) => seen.extend(found),
+            Ok(found) => seen.extend(
+                found
+                    .into_iter()
+                    .filter(|seen| Some(&*seen.uid) != upstream_uid),
+            ),
             Err(error) => errors.push(error),
         }
     }
@@ -196,8 +201,10 @@ async fn read_scope(
         fields: None,
     };
     let listing = list(kinds.client(), resource, query, |meta| selected.seen(meta)).await?;
+    // The upstream's own namespace cannot be mistyped, and may be gone together with it.
     if let Some(namespace) = namespace
         && listing.items.is_empty()
+        && *selected.dependent.selection().scope() != Scope::SameAsUpstream
     {
         exists(kinds, resource, namespace).await?;
     }

@@ -39,10 +39,17 @@ pub(crate) struct Holder<'a> {
 impl Holder<'_> {
     /// Puts the hold on a live upstream; never on one that terminates.
     ///
+    /// `may_write` is asked before each patch.
+    ///
     /// # Errors
-    /// A read or write that failed, or `Conflict` after several changes by others in a row.
-    pub(crate) async fn put(&self, uid: Option<&str>) -> Result<Put, CallError> {
-        for _ in 0..ATTEMPTS {
+    /// A read or write that failed; after several changes by others in a row, the last of these.
+    pub(crate) async fn put<E: From<CallError>>(
+        &self,
+        uid: Option<&str>,
+        may_write: impl Fn() -> Result<(), E>,
+    ) -> Result<Put, E> {
+        let mut attempts = 1;
+        loop {
             let Some(meta) = self.read().await? else {
                 return Ok(Put::TooLate);
             };
@@ -52,39 +59,42 @@ impl Holder<'_> {
             if self.place(&meta).is_some() {
                 return Ok(Put::Held);
             }
-            if self.patch(&put_patch(&meta, self.hold)).await? == Patched::Done {
-                return Ok(Put::Held);
+            may_write()?;
+            match self.patch(&put_patch(&meta, self.hold)).await {
+                Ok(()) => return Ok(Put::Held),
+                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(CallError::new(
-            format!("put the hold on {}", self.object),
-            Class::Conflict,
-        ))
     }
 
     /// Takes the hold off; done when it is not there, or the upstream is not.
     ///
+    /// `may_write` is asked before each patch.
+    ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub(crate) async fn release(&self, uid: Option<&str>) -> Result<(), CallError> {
-        for _ in 0..ATTEMPTS {
+    pub(crate) async fn release<E: From<CallError>>(
+        &self,
+        uid: Option<&str>,
+        may_write: impl Fn() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut attempts = 1;
+        loop {
             let Some(meta) = self.read().await? else {
                 return Ok(());
             };
-            if uid.is_some_and(|uid| *uid != *meta.uid) {
-                return Ok(());
-            }
-            let Some(place) = self.place(&meta) else {
+            let place = self.place(&meta);
+            let Some(place) = place.filter(|_| uid.is_none_or(|uid| *uid == *meta.uid)) else {
                 return Ok(());
             };
-            if self.patch(&release_patch(&meta, place, self.hold)).await? == Patched::Done {
-                return Ok(());
+            may_write()?;
+            match self.patch(&release_patch(&meta, place, self.hold)).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(CallError::new(
-            format!("release the hold on {}", self.object),
-            Class::Conflict,
-        ))
     }
 
     async fn read(&self) -> Result<Option<Meta>, CallError> {
@@ -99,27 +109,27 @@ impl Holder<'_> {
             .position(|name| name == self.hold.as_str())
     }
 
-    async fn patch(&self, patch: &Value) -> Result<Patched, CallError> {
+    async fn patch(&self, patch: &Value) -> Result<(), CallError> {
         let patch = serde_json::from_value(patch.clone()).expect("the operations are well-formed");
         let patch = Patch::<()>::Json(patch);
         let requests = self.resource.requests(self.object.namespace());
-        let attempted = || format!("change the finalizers of {}", self.object);
+        let attempted = || {
+            let (hold, object) = (self.hold, self.object);
+            format!("change the finalizer {hold} of {object}")
+        };
         let sent = requests.patch_metadata(self.object.name(), &PatchParams::default(), &patch);
-        match request::<Partial>(self.client, attempted, sent).await {
-            Ok(_) => Ok(Patched::Done),
-            Err(error) => match error.class() {
-                // A failed test, or an upstream that began to terminate: the next read says which.
-                Class::Invalid | Class::Conflict | Class::NotFound => Ok(Patched::Stale),
-                _ => Err(error),
-            },
-        }
+        let patched = request::<Partial>(self.client, attempted, sent).await;
+        patched.map(|_| ())
     }
 }
 
-#[derive(Eq, PartialEq)]
-enum Patched {
-    Done,
-    Stale,
+/// Whether a patch may have failed because the object is not as it was read: a failed test, an
+/// upstream that began to terminate or is gone. The next read says which.
+fn is_stale(error: &CallError) -> bool {
+    matches!(
+        error.class(),
+        Class::Invalid | Class::Conflict | Class::NotFound
+    )
 }
 
 fn put_patch(meta: &Meta, hold: &HoldName) -> Value {

@@ -45,7 +45,9 @@ impl Held {
                 object: &self.object,
                 hold,
             };
-            holder.release(Some(&self.uid)).await?;
+            holder
+                .release(Some(&self.uid), || Ok::<_, CallError>(()))
+                .await?;
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::consumer::ParkReason;
 /// lets that answer arrive, because it says more than our own time-out does.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 
+/// The longest that a server's `Retry-After` is heeded; its own flow control asks for 32 s at most.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
+
 /// A call to the API server that did not succeed.
 ///
 /// Says what was attempted; [`class`](Self::class) says what to make of it.
@@ -152,12 +155,18 @@ fn classify_status(status: &kube::core::Status) -> Class {
         401 | 403 => Class::Forbidden,
         409 => Class::Conflict,
         410 => Class::Expired,
-        429 => Class::Throttled(Duration::from_secs(u64::from(retry_after.max(1)))),
+        429 => Class::Throttled(patience(retry_after.max(1))),
         504 => Class::Unknown,
-        500.. if retry_after > 0 => Class::Throttled(Duration::from_secs(u64::from(retry_after))),
+        500.. if retry_after > 0 => Class::Throttled(patience(retry_after)),
         400..500 => Class::Invalid,
         _ => Class::Unavailable,
     }
+}
+
+/// How long to leave a server alone that asks for it, within reason: whoever can answer in its place
+/// (a proxy, a webhook) could otherwise stop a cascade for good.
+fn patience(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds)).min(LONGEST_PATIENCE)
 }
 
 /// What [`Class`] adds to the sentence where the source says too little.
@@ -213,6 +222,7 @@ mod tests {
             (422, 0, Class::Invalid),
             (429, 0, Class::Throttled(Duration::from_secs(1))),
             (429, 32, Class::Throttled(Duration::from_secs(32))),
+            (429, u32::MAX, Class::Throttled(LONGEST_PATIENCE)),
             (500, 0, Class::Unavailable),
             (503, 5, Class::Throttled(Duration::from_secs(5))),
             (504, 0, Class::Unknown),

@@ -56,6 +56,26 @@ pub(crate) async fn list<T>(
     }
 }
 
+/// Whether a list of this kind would be answered: asks for one object of it.
+pub(crate) async fn probe(
+    client: &Client,
+    resource: &Resource,
+    namespace: Option<&str>,
+) -> Result<(), CallError> {
+    let query = Query {
+        namespace,
+        ..Query::default()
+    };
+    let params = ListParams {
+        limit: Some(1),
+        ..ListParams::default()
+    };
+    let requests = resource.requests(namespace);
+    let attempted = || describe(resource, query);
+    let page = request::<Page>(client, attempted, requests.list_metadata(&params));
+    page.await.map(|_| ())
+}
+
 async fn list_once<T>(
     client: &Client,
     resource: &Resource,

@@ -309,3 +309,43 @@ async fn fault_59_what_was_planned_is_finished_after_others_have_stripped_the_ho
     pass(&restarted, project.envelope_of(terminating)).await;
     assert!(late.lives().await);
 }
+
+#[tokio::test]
+async fn fault_59_a_hold_that_is_stripped_in_the_first_pass_loses_nothing_of_its_plan() {
+    let ground = Ground::new().await;
+    let project = ground.terminating_project().await;
+    let network = ground.network_of(&project).await;
+    let gate = ground.gate(network_deletes(), |rule| rule.first(1));
+    let cascade = ground.cascade();
+    let race = async {
+        let held = gate.arrived().await;
+        // Its DELETE will conflict, and its upstream is gone when it is judged again.
+        network.write(1).await;
+        project.set_finalizers(&[]).await;
+        until("the upstream is gone", async || project.is_gone().await).await;
+        held.release();
+    };
+    let (outcome, ()) = tokio::join!(pass(&cascade, project.envelope().await), race);
+    assert!(!network.lives().await, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_carries_its_own_id_does_not_wait_for_itself() {
+    let ground = Ground::new().await;
+    let project = ground.terminating_project().await;
+    project.relabel(LABEL, &project.name).await;
+    let cascade = ground.cascade_of(PROJECT, ground.here());
+    pass(&cascade, project.envelope().await).await;
+    assert!(ground.deletes().is_empty());
+    let told = ground.told.of(&project.name);
+    let completed = until("it is complete", async || {
+        pass(&cascade, project.envelope().await).await;
+        ground
+            .told
+            .of(&project.name)
+            .iter()
+            .any(|notice| notice.contains("Completed"))
+    });
+    completed.await;
+    assert!(ground.deletes().is_empty(), "{told:?}");
+}

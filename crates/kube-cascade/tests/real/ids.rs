@@ -55,7 +55,7 @@ async fn check(ground: &Ground, store: &MemoryStore, wanted: impl Fn(&Stats) -> 
 }
 
 #[tokio::test]
-async fn fault_2_a_blank_id_is_counted_as_malformed_and_nothing_is_listed() {
+async fn fault_02_a_blank_id_is_counted_as_malformed_and_nothing_is_listed() {
     let ground = Ground::new().await;
     let store = MemoryStore::new();
     for blank in ["", " ", "\t\n", "\u{a0}"] {
@@ -89,12 +89,12 @@ async fn check_unfit(ids: &[&str]) {
 }
 
 #[tokio::test]
-async fn fault_3_an_id_that_no_label_can_hold_is_parked_and_nothing_is_listed() {
+async fn fault_03_an_id_that_no_label_can_hold_is_parked_and_nothing_is_listed() {
     let long = "a".repeat(64);
     check_unfit(&[&long, "a/b", "system:x", "-a", "a-", "ä", "a b"]).await;
 }
 
 #[tokio::test]
-async fn fault_4_an_id_that_would_be_two_requirements_is_parked_and_nothing_is_listed() {
+async fn fault_04_an_id_that_would_be_two_requirements_is_parked_and_nothing_is_listed() {
     check_unfit(&["p1,b", "p1,b=c", "p1=b", "p1,!b", "p1)", "p1\n"]).await;
 }

@@ -280,7 +280,7 @@ async fn fault_32_an_upstream_kind_that_is_not_served_is_not_taken_for_gone() {
 }
 
 #[tokio::test]
-async fn fault_7_a_mistyped_namespace_parks_the_cascade_and_is_named() {
+async fn fault_07_a_mistyped_namespace_parks_the_cascade_and_is_named() {
     let ground = Ground::new().await;
     let project = ground.terminating_project().await;
     let network = ground.network_of(&project).await;

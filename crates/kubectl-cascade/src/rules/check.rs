@@ -195,17 +195,22 @@ fn shared_labels(drafts: &[Draft], problems: &mut Problems) {
                     .find(|entry| refused(entry))
                     .map(|(other, _)| *other)
             };
-            if let Some(other) = others_of(&|(other, _)| !may_share(other, draft)) {
+            let confuses = |(other, earlier): &(&Draft, Selected)| {
+                !may_share(other, draft)
+                    || earlier.mixes_namespaces_with(&later) && !(by_uid(other) && by_uid(draft))
+            };
+            if let Some(other) = others_of(&confuses) {
                 problems.add(
                     later.label_place,
                     format!(
-                        "{} by the label {}, which {} uses for upstreams of another kind: the ID \
-                         of one could be the ID of the other",
+                        "{} by the label {}, which {} uses in another sense (another upstream kind, \
+                         another `id`, or `sameAsUpstream` in one of them only): the ID of one could \
+                         be the ID of the other",
                         later.kind,
                         later.label,
                         described(other),
                     ),
-                    "a label of its own for each upstream kind, or `id: {from: UID}` in both rules",
+                    "a label of its own for each relation, or `id: {from: UID}` in both rules",
                     "give one of the two relations another label",
                 );
             }
@@ -233,16 +238,27 @@ fn shared_labels(drafts: &[Draft], problems: &mut Problems) {
 }
 
 /// Whether no ID of the one rule can be an ID of the other without naming the same upstream.
+///
+/// A name that somebody chooses can be the UID, or the `namespace.name`, of another upstream; the
+/// same part of the same kind cannot, and the cascade looks for namesakes itself.
 fn may_share(a: &Draft, b: &Draft) -> bool {
     let kind = |draft: &'_ Draft| Some(draft.upstream()?.kind.as_ref()?.value.clone());
-    let is_uid = |draft: &Draft| {
-        let id = draft.upstream().and_then(|upstream| upstream.id.as_ref());
-        id.is_none_or(|id| id.value.from == IdSource::Uid)
-    };
     match (kind(a), kind(b)) {
-        (Some(a_kind), Some(b_kind)) => a_kind == b_kind || is_uid(a) && is_uid(b),
+        (Some(a_kind), Some(b_kind)) => {
+            a_kind == b_kind && id_of(a) == id_of(b) || by_uid(a) && by_uid(b)
+        }
         _ => true,
     }
+}
+
+fn id_of(draft: &Draft) -> Option<IdSource> {
+    let id = draft.upstream()?.id.as_ref()?;
+    Some(id.value.from)
+}
+
+/// Whether the ID is the UID; where it could not be read, another problem says so.
+fn by_uid(draft: &Draft) -> bool {
+    id_of(draft).is_none_or(|id| id == IdSource::Uid)
 }
 
 fn described(draft: &Draft) -> String {
@@ -281,6 +297,13 @@ impl<'d> Selected<'d> {
         self.scope
             .zip(other.scope)
             .is_some_and(|(a, b)| a.may_overlap(b))
+    }
+
+    /// Whether only one of the two looks in the upstream's own namespace, which is what tells its
+    /// upstreams apart, and the other may find the same objects.
+    fn mixes_namespaces_with(&self, other: &Self) -> bool {
+        let is_own = |selected: &Self| selected.scope == Some(&Scope::SameAsUpstream);
+        is_own(self) != is_own(other) && self.overlaps(other)
     }
 
     fn propagates_unlike(&self, other: &Self) -> bool {

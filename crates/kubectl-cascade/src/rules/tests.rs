@@ -880,8 +880,8 @@ fn fault_13_upstreams_of_two_kinds_share_a_label_only_by_uid() {
         assert_eq!(
             problem.found(),
             "Network.region.example.com by the label example.com/project, which the rule one \
-             (rules.yaml:3) uses for upstreams of another kind: the ID of one could be the ID of \
-             the other"
+             (rules.yaml:3) uses in another sense (another upstream kind, another `id`, or \
+             `sameAsUpstream` in one of them only): the ID of one could be the ID of the other"
         );
     }
     let apart = both("", "");
@@ -891,6 +891,28 @@ fn fault_13_upstreams_of_two_kinds_share_a_label_only_by_uid() {
         &apart[..at],
         &apart[at + "example.com/project".len()..]
     ));
+}
+
+#[test]
+fn fault_13_upstreams_of_one_kind_share_a_label_only_in_one_sense() {
+    let (uid, dotted) = (", id: {from: UID}", ", id: {from: NamespacedName}");
+    let own = |text: String| text.replace("{namespaces: [region]}", "{sameAsUpstream: true}");
+    let both = |first: String, second: String| format!("{first}---\n{second}");
+    let of = |name: &str, id: &str| rule(name, "Project", id);
+    accept(&both(of("one", ""), of("two", "")));
+    accept(&both(of("one", uid), of("two", uid)));
+    accept(&both(own(of("one", "")), own(of("two", ""))));
+    accept(&both(own(of("one", uid)), of("two", uid)));
+    for text in [
+        both(of("one", ""), of("two", uid)),
+        both(of("one", dotted), of("two", "")),
+        both(of("one", uid), of("two", dotted)),
+        both(own(of("one", "")), of("two", "")),
+        both(of("one", ""), own(of("two", ""))),
+    ] {
+        let [problem] = problems(&text).try_into().unwrap();
+        assert_eq!(problem.field(), "spec.dependents[0].label", "{text}");
+    }
 }
 
 #[test]

@@ -246,6 +246,27 @@ async fn release_all_needs_the_controller_stopped_and_asks() {
     assert!(!is_held(&project).await);
 }
 
+#[tokio::test]
+async fn release_finds_a_leader_whose_lease_is_elsewhere() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let project = PROJECT.named(unique("p")).within(&tenants);
+    let project = project.create(&client).await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let setup = Setup::of(rule).with("--lease-namespace", &region);
+    let controller = setup.ready().await;
+    let installation = controller.installation().to_owned();
+    until("it is held", async || is_held(&project).await).await;
+    let (code, said) = release(&["--all", "--yes", "--installation", &installation]).await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains(&format!("--lease-namespace {region}")),
+        "{said}"
+    );
+    assert!(is_held(&project).await);
+    controller.stop().await;
+}
+
 #[test]
 fn release_takes_a_rule_or_all_but_not_both() {
     for arguments in [

@@ -2,7 +2,8 @@
 
 use crate::{
     fixtures::{
-        CLUSTER, NETWORK, PROJECT, VOLUME, admin, control_plane, fresh_namespace, unique, until,
+        CLUSTER, NETWORK, PROJECT, VOLUME, admin, control_plane, fresh_namespace, install,
+        namespaced, unique, until,
     },
     rig::{LABEL, RuleDraft, Rules, Setup, two_namespaces},
 };
@@ -35,6 +36,125 @@ async fn fault_07_a_rule_with_a_mistyped_namespace_is_not_ready() {
         project.terminates().await,
         "a list of nowhere is not an empty list"
     );
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_07_a_mistyped_namespace_of_the_upstreams_is_reported() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let rule = RuleDraft::of("typo", PROJECT, &format!("{tenants}-typo")).takes(NETWORK, &region);
+    let controller = Setup::of(rule).start();
+    until("the endpoint says why", async || {
+        let answer = controller.get("/readyz").await;
+        answer.is_ok_and(|answer| {
+            answer
+                .body
+                .contains("-typo of the upstreams does not exist")
+        })
+    })
+    .await;
+    controller
+        .until_metric("kube_cascade_rule_degraded", &["typo"])
+        .await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_35_a_kind_that_is_no_longer_served_degrades_its_rule() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let passing = namespaced("passing.example.com", "Passing", "passings");
+    tokio::task::spawn_blocking(move || install(control_plane(), &[passing]))
+        .await
+        .expect("the kind is installed");
+    let rule = RuleDraft::of("passing", PROJECT, &tenants).takes(passing, &region);
+    let controller = Setup::of(rule).ready().await;
+    until("the rule works", async || {
+        controller
+            .metric("kube_cascade_rule_degraded", &["passing"])
+            .await
+            < 1.0
+    })
+    .await;
+    control_plane()
+        .kubectl(["delete", "crd", &passing.definition_name()])
+        .expect("the definition is deleted");
+    controller
+        .until_metric("kube_cascade_rule_degraded", &["passing"])
+        .await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn fault_14_an_upstream_that_is_created_anew_in_mid_cascade_ends_it_visibly() {
+    let client = admin().await;
+    let (tenants, region) = two_namespaces(&client).await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let labelled = |name: &str| {
+        NETWORK
+            .named(name)
+            .within(&region)
+            .labelled(LABEL, &project.name)
+    };
+    let slow = labelled("slow")
+        .kept_by("example.com/slow")
+        .create(&client)
+        .await;
+    let upstream = format!("scope: {{namespaces: [{tenants}]}}, hold: false");
+    let rule = RuleDraft::scoped("project", PROJECT, &upstream).takes(NETWORK, &region);
+    let controller = Setup::of(rule).ready().await;
+    project.delete().await;
+    until("the cascade is under way", async || slow.terminates().await).await;
+    let anew = project.again().create(&client).await;
+    let late = labelled("late").create(&client).await;
+    controller
+        .until_metric("kube_cascade_refused_total", &["UpstreamReplaced"])
+        .await;
+    assert!(late.lives().await && anew.lives().await);
+    slow.set_finalizers(&[]).await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_goes_with_its_upstream_leaves_nothing_parked() {
+    let client = admin().await;
+    let (tenants, _) = two_namespaces(&client).await;
+    let project = PROJECT
+        .named(unique("p"))
+        .within(&tenants)
+        .create(&client)
+        .await;
+    let network = NETWORK
+        .named("n")
+        .within(&tenants)
+        .labelled(LABEL, &project.name);
+    let network = network.create(&client).await;
+    let rule = RuleDraft::of("project", PROJECT, &tenants)
+        .takes_in(NETWORK, "scope: {sameAsUpstream: true}");
+    let controller = Setup::of(rule).ready().await;
+    until("it is held", async || {
+        !project.finalizers().await.is_empty()
+    })
+    .await;
+    control_plane()
+        .kubectl(["delete", "namespace", &tenants, "--wait=false"])
+        .expect("the namespace is deleted");
+    until("both are gone", async || {
+        project.is_gone().await && network.is_gone().await
+    })
+    .await;
+    until("nothing is left to do", async || {
+        controller
+            .metric("kube_cascade_pending", &["project"])
+            .await
+            < 1.0
+    })
+    .await;
     controller.stop().await;
 }
 
@@ -254,7 +374,7 @@ async fn fault_53_more_matches_than_the_limit_are_parked_until_it_is_raised() {
 async fn fault_72_one_unreadable_kind_of_three_stops_its_rule_until_it_is_served() {
     let client = admin().await;
     let (tenants, region) = two_namespaces(&client).await;
-    let late = crate::fixtures::namespaced("late.example.com", "Late", "lates");
+    let late = namespaced("late.example.com", "Late", "lates");
     let project = PROJECT
         .named(unique("p"))
         .within(&tenants)
@@ -284,7 +404,7 @@ async fn fault_72_one_unreadable_kind_of_three_stops_its_rule_until_it_is_served
     project.delete().await;
     controller.until_metric(PARKED, &["NotServed"]).await;
     assert!(network.lives().await && cluster.lives().await && project.terminates().await);
-    tokio::task::spawn_blocking(move || crate::fixtures::install(control_plane(), &[late]))
+    tokio::task::spawn_blocking(move || install(control_plane(), &[late]))
         .await
         .expect("the kind is installed");
     until("the project is gone", async || project.is_gone().await).await;
