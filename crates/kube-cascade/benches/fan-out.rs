@@ -19,7 +19,10 @@ use std::{
 
 use control_plane::ControlPlane;
 use futures::{StreamExt, future, stream};
-use http::header::AUTHORIZATION;
+use http::{
+    HeaderValue,
+    header::{ACCEPT, AUTHORIZATION},
+};
 use http_body_util::BodyExt as _;
 use hyper_util::{
     client::legacy::{Client as HyperClient, connect::Connect},
@@ -363,7 +366,7 @@ impl Observer for Clock {
 struct Raw<C> {
     connections: Vec<HyperClient<C, Body>>,
     server: http::Uri,
-    authorization: http::HeaderValue,
+    authorization: HeaderValue,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> Raw<C> {
@@ -415,6 +418,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> Raw<C> {
             let mut uri = self.server.clone().into_parts();
             uri.path_and_query = parts.uri.into_parts().path_and_query;
             parts.uri = uri.try_into()?;
+            let metadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+            let metadata = HeaderValue::from_static(metadata);
+            parts.headers.insert(ACCEPT, metadata);
             parts
                 .headers
                 .insert(AUTHORIZATION, self.authorization.clone());
