@@ -5,7 +5,15 @@
 //! every dependent, then **confirm** the upstream, **judge**, **apply**. The order is what keeps a
 //! namesake's dependents alive that appear in between.
 
+#[cfg_attr(
+    not(feature = "kubernetes"),
+    allow(dead_code, reason = "what carries a plan out comes with the feature")
+)]
 pub mod judge;
+#[cfg_attr(
+    not(feature = "kubernetes"),
+    allow(dead_code, reason = "what carries a plan out comes with the feature")
+)]
 pub mod plan;
 mod selection;
 

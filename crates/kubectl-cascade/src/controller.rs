@@ -83,7 +83,6 @@ pub async fn run_until(
     let identity = Lease::identity();
     let (events, publish) = EventRecorder::new(clusters.upstream()?, identity.clone());
     let metrics = Metrics::new();
-    metrics.follow(&events);
     let names = rules.iter().map(|rule| rule.name().to_string()).collect();
     let health = Health::new(names);
     let ended = CancellationToken::new();

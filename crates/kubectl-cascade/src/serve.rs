@@ -58,6 +58,8 @@ pub(crate) async fn serve(service: &Service, term: Term) {
             std::future::pending::<()>().await;
         } => {}
     }
+    // What was true of this term must not make the next one look ready before it is.
+    service.health.reset_rules();
 }
 
 async fn serve_rule(service: &Service, rule: &Rule, term: &Term) {
