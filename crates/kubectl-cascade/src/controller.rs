@@ -3,13 +3,12 @@
 //! Owns how the parts of a running controller are put together and how they end. What a rule does
 //! is in `serve`, what it tells in [`telemetry`](crate::telemetry).
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use kube_cascade::{
     cascade::Pace,
-    hold::HoldName,
     lease::{Lease, Observed, Term},
 };
 use tokio::{
@@ -247,39 +246,4 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()> + Send> {
 async fn cancel_after(stop: impl Future<Output = ()>, token: CancellationToken) {
     stop.await;
     token.cancel();
-}
-
-/// The holds of this installation that no rule of ours accounts for.
-pub(crate) async fn report_strangers(client: &Client, service: &Service) {
-    let prefix = HoldName::prefix(&service.installation);
-    let ours: Vec<_> = service
-        .rules
-        .iter()
-        .map(|rule| HoldName::new(&service.installation, rule.name()))
-        .collect();
-    let unknown =
-        |name: &str| name.starts_with(&prefix) && !ours.iter().any(|hold| hold.as_str() == name);
-    let search = kube_cascade::hold::find(client, unknown).await;
-    let mut by_hold = BTreeMap::new();
-    for held in &search.held {
-        for hold in held.holds() {
-            by_hold.entry(hold).or_insert((0_usize, held.object())).0 += 1;
-        }
-    }
-    for (hold, (upstreams, example)) in by_hold {
-        tracing::warn!(
-            %hold,
-            upstreams,
-            %example,
-            "held by a rule that is not served; if it is withdrawn for good, release its holds with \
-             `kubectl cascade release`"
-        );
-    }
-    if let Some(first) = search.errors.first() {
-        tracing::info!(
-            unread = search.errors.len(),
-            first = one_line(first),
-            "some kinds could not be searched for holds of withdrawn rules"
-        );
-    }
 }

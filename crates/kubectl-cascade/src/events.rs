@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use crate::exit::one_line;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1 as api},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -440,11 +441,7 @@ impl Unwritten {
 
     fn chain(&self) -> String {
         match self {
-            // Its own display holds the whole `Status` twice.
-            Self::Refused(error) => match &**error {
-                kube::Error::Api(status) => status.message.clone(),
-                error => crate::telemetry::chain(error),
-            },
+            Self::Refused(error) => one_line(&**error),
             Self::Late => format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
         }
     }

@@ -16,11 +16,10 @@ use kube_cascade::{
 };
 
 use crate::{
-    controller::report_strangers,
     health::Health,
     metrics::Metrics,
     rules::{Rule, RuleSet, UpstreamScope},
-    survey::{Condition, Reporting, Survey},
+    survey::{Condition, Reporting, Survey, report_strangers},
     telemetry::Telemetry,
 };
 
@@ -54,7 +53,7 @@ pub(crate) async fn serve(service: &Service, term: Term) {
         biased;
         _ = rules => {}
         () = async {
-            report_strangers(&service.upstream, service).await;
+            report_strangers(&service.upstream, &service.installation, &service.rules).await;
             std::future::pending::<()>().await;
         } => {}
     }

@@ -3,6 +3,7 @@
 //! Reads and reports; nothing here deletes, and a rule in trouble goes on trying by itself.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -13,6 +14,7 @@ use kube::{Api, Client};
 use kube_cascade::{
     Feed, Source, SourceError,
     cascade::{CascadingDelete, Orphans, ReadErrors},
+    hold::{HoldName, Installation, find},
     kubernetes::KubernetesSource,
     queue::Monitor,
 };
@@ -22,7 +24,7 @@ use crate::{
     exit::one_line,
     health::Health,
     metrics::Metrics,
-    rules::{Rule, UpstreamScope},
+    rules::{Rule, RuleSet, UpstreamScope},
 };
 
 /// How long a rule in trouble waits before it looks again.
@@ -204,5 +206,43 @@ fn tell_orphans(rule: &str, orphans: &Orphans, told: &mut Option<String>) {
              are left over, delete them by hand"
         );
         *told = Some(found);
+    }
+}
+
+/// The holds of this installation that no rule of ours accounts for.
+pub(crate) async fn report_strangers(
+    client: &Client,
+    installation: &Installation,
+    rules: &RuleSet,
+) {
+    let prefix = HoldName::prefix(installation);
+    let ours: Vec<_> = rules
+        .iter()
+        .map(|rule| HoldName::new(installation, rule.name()))
+        .collect();
+    let unknown =
+        |name: &str| name.starts_with(&prefix) && !ours.iter().any(|hold| hold.as_str() == name);
+    let search = find(client, unknown).await;
+    let mut by_hold = BTreeMap::new();
+    for held in &search.held {
+        for hold in held.holds() {
+            by_hold.entry(hold).or_insert((0_usize, held.object())).0 += 1;
+        }
+    }
+    for (hold, (upstreams, example)) in by_hold {
+        tracing::warn!(
+            %hold,
+            upstreams,
+            %example,
+            "held by a rule that is not served; if it is withdrawn for good, release its holds with \
+             `kubectl cascade release`"
+        );
+    }
+    if let Some(first) = search.errors.first() {
+        tracing::info!(
+            unread = search.errors.len(),
+            first = one_line(first),
+            "some kinds could not be searched for holds of withdrawn rules"
+        );
     }
 }

@@ -5,9 +5,7 @@
 //! an audit line already, which the library writes.
 
 use std::{
-    error::Error,
     hash::{DefaultHasher, Hash, Hasher},
-    iter,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -20,6 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     events::{Event, EventRecorder, Reason},
+    exit::one_line,
     metrics::Metrics,
     recent::Recent,
 };
@@ -143,7 +142,7 @@ impl Telling {
                 let remedy = Some(failure_remedy(error));
                 Self {
                     remedy,
-                    ..Self::new(Reason::Failed, chain(*error))
+                    ..Self::new(Reason::Failed, one_line(*error))
                 }
             }
             Notice::Refused(refusal) => {
@@ -233,12 +232,6 @@ fn log(subject: &Subject<'_>, telling: &Telling, is_news: bool) {
     } else {
         line!(info);
     }
-}
-
-/// An error and everything that caused it, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let causes = iter::successors(error.source(), |&error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use kube_cascade::{
     CascadingDelete, Consumer, Delivery, Outcome, Queue, State,
-    cascade::{Hold, Propagation},
+    cascade::{Hold, Propagation, Scope},
     hold::HoldName,
     kubernetes::KubernetesSource,
     queue::RetryPolicy,
@@ -12,7 +12,7 @@ use kube_cascade::{
 use kube_sim::fault::{Match, Recorded, Verb};
 
 use crate::{
-    fixtures::{CLUSTER, Object, PROJECT, unique, until},
+    fixtures::{CLUSTER, NETWORK, Object, PROJECT, control_plane, unique, until},
     ground::{Ground, KEPT, LABEL, always, during, network_deletes, network_lists, pass},
 };
 
@@ -348,4 +348,19 @@ async fn an_upstream_that_carries_its_own_id_does_not_wait_for_itself() {
     });
     completed.await;
     assert!(ground.deletes().is_empty(), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_namespace_that_went_with_its_upstream_parks_nothing() {
+    let ground = Ground::new().await;
+    let namespace = ground.another_namespace().await;
+    let project = PROJECT.named(unique("p")).within(&namespace);
+    let project = project.create(&ground.hands).await;
+    control_plane()
+        .kubectl(["delete", "namespace", &namespace])
+        .expect("the namespace is deleted");
+    until("the project is gone", async || project.is_gone().await).await;
+    let cascade = ground.cascade_of(NETWORK, Scope::SameAsUpstream);
+    let outcome = pass(&cascade, project.envelope_of(State::Vanished)).await;
+    assert!(matches!(outcome, Outcome::Recheck(_)), "{outcome:?}");
 }

@@ -121,44 +121,6 @@ async fn fault_14_an_upstream_that_is_created_anew_in_mid_cascade_ends_it_visibl
 }
 
 #[tokio::test]
-async fn a_namespace_that_goes_with_its_upstream_leaves_nothing_parked() {
-    let client = admin().await;
-    let (tenants, _) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let network = NETWORK
-        .named("n")
-        .within(&tenants)
-        .labelled(LABEL, &project.name);
-    let network = network.create(&client).await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants)
-        .takes_in(NETWORK, "scope: {sameAsUpstream: true}");
-    let controller = Setup::of(rule).ready().await;
-    until("it is held", async || {
-        !project.finalizers().await.is_empty()
-    })
-    .await;
-    control_plane()
-        .kubectl(["delete", "namespace", &tenants, "--wait=false"])
-        .expect("the namespace is deleted");
-    until("both are gone", async || {
-        project.is_gone().await && network.is_gone().await
-    })
-    .await;
-    until("nothing is left to do", async || {
-        controller
-            .metric("kube_cascade_pending", &["project"])
-            .await
-            < 1.0
-    })
-    .await;
-    controller.stop().await;
-}
-
-#[tokio::test]
 async fn fault_13_two_live_upstreams_of_a_name_that_was_called_unique_park_the_cascade() {
     let client = admin().await;
     let (tenants, region) = two_namespaces(&client).await;
