@@ -148,8 +148,8 @@ Exit codes:
   0  done
   1  failure
   2  bad usage
-  3  refused: a live leader serves the rule, or the question was answered with no
-  4  not all done in time";
+  3  refused: a live leader serves the rule, its Lease is elsewhere or may not be looked for, or
+     the question was answered with no";
 
 /// What `run` is told.
 #[derive(Debug, Clone, Args)]

@@ -48,6 +48,8 @@ pub(super) struct Applied {
     pub(super) failed: Vec<(ObjectRef, CallError)>,
     /// The lease is lost or we are being stopped; nothing more may be begun.
     pub(super) barred: bool,
+    /// The pass has taken long enough, and something is left to do at once.
+    pub(super) turn_over: bool,
     /// What the warrant did not cover, or no longer: to be judged again.
     pub(super) rest: Plan,
 }

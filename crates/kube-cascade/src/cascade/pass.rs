@@ -188,7 +188,12 @@ impl CascadingDelete {
             };
             self.begin(envelope, &evidence, &summary, &uids, &mut case);
             applied.absorb(self.deleter().apply(warrant, self.audit(envelope)).await);
-            if applied.barred || Instant::now() >= turn_ends {
+            if applied.barred {
+                break;
+            }
+            if Instant::now() >= turn_ends {
+                let unread = rounds == 0 && !applied.contended.is_empty();
+                applied.turn_over = unread || !applied.rest.targets().is_empty();
                 break;
             }
             plan = std::mem::take(&mut applied.rest);
@@ -312,8 +317,8 @@ impl CascadingDelete {
             } = applied;
             return Err(CascadeError::Delete { attempted, failed });
         }
-        if !applied.rest.targets().is_empty() {
-            // The turn is over: others wait for the slot.
+        if applied.turn_over {
+            // Others wait for the slot; the next pass takes up what is left.
             return Ok(Outcome::Recheck(Duration::ZERO));
         }
         if !applied.contended.is_empty() {
