@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fixtures::{
-        KINDS, NETWORK, PROJECT, admin, client_under, control_plane, install, unique, until,
+        KINDS, NETWORK, PATIENCE, PROJECT, admin, client_under, control_plane, in_time, install,
+        unique, until,
     },
     rig::{LABEL, RuleDraft, Setup, two_namespaces},
 };
@@ -221,7 +222,8 @@ async fn fault_73_two_clusters_do_not_share_one_installation_name() {
         .kubeconfig(other.kubeconfig_path())
         .with("--upstream-kubeconfig", control_plane().kubeconfig_path())
         .start();
-    let failure = second.ended().await.expect_err("it refuses to start");
+    let ended = in_time("it refuses to start", PATIENCE, second.ended()).await;
+    let failure = ended.expect_err("it refuses to start");
     assert_eq!(failure.exit(), Exit::Refused);
     let said = failure.to_string();
     assert!(
