@@ -5,3 +5,8 @@
 //! either under a client in the same process or as a reverse proxy in front of a real API server.
 
 pub mod fault;
+mod field;
+mod resource;
+mod status;
+
+pub use status::Status;

@@ -1,0 +1,189 @@
+//! The `Status` objects with which an API server refuses a request, or confirms one that leaves
+//! nothing to answer.
+//!
+//! Codes, reasons and wording follow `k8s.io/apimachinery/pkg/api/errors`.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::field::FieldError;
+
+/// What an API server says instead of an object: why it refuses, or that something is done.
+///
+/// Not every answer to a bad request is a `Status`: a path that is not served is answered with
+/// plain text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    code: StatusCode,
+    reason: &'static str,
+    message: String,
+    details: Map<String, Value>,
+}
+
+/// A resource as errors name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    /// The API group, empty for the core group.
+    pub(crate) group: &'a str,
+    /// The plural name of the resource, or the kind where the server names that.
+    pub(crate) resource: &'a str,
+    /// The object.
+    pub(crate) name: &'a str,
+}
+
+impl Named<'_> {
+    fn details(self) -> Map<String, Value> {
+        let mut details = Map::new();
+        for (key, value) in [
+            ("name", self.name),
+            ("group", self.group),
+            ("kind", self.resource),
+        ] {
+            if !value.is_empty() {
+                details.insert(key.to_owned(), value.into());
+            }
+        }
+        details
+    }
+
+    /// `networks.region.example.com`, or `configmaps` in the core group.
+    fn qualified(self) -> String {
+        if self.group.is_empty() {
+            self.resource.to_owned()
+        } else {
+            format!("{}.{}", self.resource, self.group)
+        }
+    }
+}
+
+impl Status {
+    /// A refusal with everything spelled out.
+    pub(crate) fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: Map::new(),
+        }
+    }
+
+    /// 404: there is no such object.
+    pub(crate) fn not_found(object: Named<'_>) -> Self {
+        let message = format!("{} \"{}\" not found", object.qualified(), object.name);
+        Self::about(StatusCode::NOT_FOUND, "NotFound", message, object)
+    }
+
+    /// 409: there is such an object already.
+    pub(crate) fn already_exists(object: Named<'_>) -> Self {
+        let message = format!("{} \"{}\" already exists", object.qualified(), object.name);
+        Self::about(StatusCode::CONFLICT, "AlreadyExists", message, object)
+    }
+
+    /// 409: a precondition or an optimistic lock failed.
+    pub(crate) fn conflict(object: Named<'_>, why: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{}\": {why}",
+            object.qualified(),
+            object.name
+        );
+        Self::about(StatusCode::CONFLICT, "Conflict", message, object)
+    }
+
+    /// 403.
+    pub(crate) fn forbidden(object: Named<'_>, why: &str) -> Self {
+        let message = format!(
+            "{} \"{}\" is forbidden: {why}",
+            object.qualified(),
+            object.name
+        );
+        Self::about(StatusCode::FORBIDDEN, "Forbidden", message, object)
+    }
+
+    /// 422: the object is understood and wrong. `object.resource` is the kind here.
+    pub(crate) fn invalid(object: Named<'_>, errors: &[FieldError]) -> Self {
+        let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let causes: Vec<Value> = errors.iter().map(FieldError::cause).collect();
+        let list = match texts.len() {
+            1 => texts.remove(0),
+            _ => format!("[{}]", texts.join(", ")),
+        };
+        let message = format!(
+            "{} \"{}\" is invalid: {list}",
+            object.qualified(),
+            object.name
+        );
+        let mut status = Self::about(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, object);
+        status.details.insert("causes".to_owned(), causes.into());
+        status
+    }
+
+    /// 400.
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// 410: what was asked for has been compacted away.
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Expired", message)
+    }
+
+    fn about(code: StatusCode, reason: &'static str, message: String, object: Named<'_>) -> Self {
+        Self {
+            code,
+            reason,
+            message,
+            details: object.details(),
+        }
+    }
+
+    /// Adds to the details, for instance `retryAfterSeconds`.
+    #[must_use]
+    pub(crate) fn with_detail(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn code(&self) -> StatusCode {
+        self.code
+    }
+
+    /// The machine-readable reason, such as `Conflict`.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.reason
+    }
+
+    /// What is wrong, in the server's words.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The object as it goes over the wire.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "code": self.code.as_u16(),
+        });
+        if !self.details.is_empty() {
+            status["details"] = Value::Object(self.details.clone());
+        }
+        status
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Status {}
