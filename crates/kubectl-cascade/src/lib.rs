@@ -14,6 +14,7 @@ pub mod metrics;
 mod recent;
 pub mod release;
 pub mod rules;
+pub mod run;
 mod serve;
 mod survey;
 pub mod telemetry;

@@ -9,8 +9,8 @@ use std::{
 use kube::Client;
 use kubectl_cascade::{
     cli::{self, Command, RunOptions},
-    controller,
     exit::{Exit, Failure},
+    run,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -202,7 +202,7 @@ impl Setup {
             .with_test_writer()
             .try_init();
         let stop = CancellationToken::new();
-        let task = controller::run_until(self.options(), stop.clone().cancelled_owned());
+        let task = run::run_until(self.options(), stop.clone().cancelled_owned());
         Controller {
             stop,
             task: tokio::spawn(task),
