@@ -7,6 +7,8 @@
 pub mod fault;
 mod field;
 mod resource;
+mod selector;
 mod status;
+mod validate;
 
 pub use status::Status;

@@ -101,12 +101,8 @@ impl Status {
 
     /// 422: the object is understood and wrong. `object.resource` is the kind here.
     pub(crate) fn invalid(object: Named<'_>, errors: &[FieldError]) -> Self {
-        let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let causes: Vec<Value> = errors.iter().map(FieldError::cause).collect();
-        let list = match texts.len() {
-            1 => texts.remove(0),
-            _ => format!("[{}]", texts.join(", ")),
-        };
+        let list = FieldError::summary(errors);
         let message = format!(
             "{} \"{}\" is invalid: {list}",
             object.qualified(),
