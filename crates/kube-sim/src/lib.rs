@@ -6,6 +6,8 @@
 
 pub mod fault;
 mod field;
+mod json;
+mod patch;
 mod resource;
 mod selector;
 mod status;
