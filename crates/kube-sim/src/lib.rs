@@ -11,5 +11,7 @@ pub mod fault;
 mod field;
 mod resource;
 mod status;
+#[allow(dead_code)]
+mod table;
 
 pub use status::Status;
