@@ -4,6 +4,9 @@
 //! So far the crate holds its [`fault`] layer: one set of rules that breaks API calls on purpose,
 //! either under a client in the same process or as a reverse proxy in front of a real API server.
 
+#[allow(dead_code)]
+mod discovery;
+mod document;
 pub mod fault;
 mod field;
 mod json;
@@ -11,6 +14,8 @@ mod patch;
 mod resource;
 mod selector;
 mod status;
+#[allow(dead_code)]
+mod table;
 mod validate;
 
 pub use status::Status;
