@@ -9,6 +9,8 @@ mod builtin;
 mod clock;
 mod controllers;
 mod definition;
+mod discovery;
+mod document;
 pub mod fault;
 mod field;
 mod json;
@@ -21,6 +23,7 @@ mod server;
 mod status;
 mod store;
 mod strategy;
+mod table;
 mod validate;
 
 pub use server::{ApiServer, Author, Builder, ResponseBody, Snapshot, View, Write};
