@@ -10,6 +10,8 @@ mod document;
 pub mod fault;
 mod field;
 mod resource;
+#[allow(dead_code)]
+mod serve;
 mod status;
 #[allow(dead_code)]
 mod table;
