@@ -9,6 +9,8 @@ mod discovery;
 mod document;
 pub mod fault;
 mod field;
+#[allow(dead_code)]
+mod openapi;
 mod resource;
 #[allow(dead_code)]
 mod serve;
