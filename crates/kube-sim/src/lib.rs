@@ -11,6 +11,8 @@ pub mod fault;
 mod field;
 #[allow(dead_code)]
 mod openapi;
+#[allow(dead_code)]
+mod protobuf;
 mod resource;
 #[allow(dead_code)]
 mod serve;
