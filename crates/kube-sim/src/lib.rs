@@ -10,6 +10,7 @@ mod json;
 mod patch;
 mod resource;
 mod selector;
+mod shape;
 mod status;
 mod validate;
 
