@@ -10,9 +10,15 @@ mod document;
 pub mod fault;
 mod field;
 mod json;
+#[allow(dead_code)]
+mod openapi;
 mod patch;
+#[allow(dead_code)]
+mod protobuf;
 mod resource;
 mod selector;
+#[allow(dead_code)]
+mod serve;
 mod status;
 #[allow(dead_code)]
 mod table;
