@@ -35,7 +35,7 @@ pub(super) fn create(
         )
         .into());
     }
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     transaction.dry_run = options::dry_run(request, "CreateOptions")?;
     let validation = decode::field_validation(request, "CreateOptions")?;
     let decoded = decode::body(request, served, validation)?;

@@ -21,6 +21,7 @@ use crate::{
     field::{FieldError, Path},
     json,
     registry::Served,
+    shape,
     status::Status,
     store::{
         Range,
@@ -68,7 +69,7 @@ pub(super) fn delete(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
     transaction.options = Some(Value::Object(options.raw.clone()));
@@ -82,13 +83,16 @@ pub(super) fn delete(
         let refused = deleted.as_ref().err();
         transaction.tell_unchanged(served, Some(&stored), refused);
     }
-    let body = match deleted? {
-        Deleted::Gone(last) if !served.strategy.returns_deleted() => success(served, &last),
-        Deleted::Gone(shown) | Deleted::Held(shown) => form.show(served, &shown),
-    };
-    let code = match options.orphan_dependents {
-        Some(false) => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
+    let (code, body) = match deleted? {
+        Deleted::Gone(last) if served.strategy.returns_deleted() => {
+            (StatusCode::OK, form.show(served, &last))
+        }
+        Deleted::Gone(last) => (StatusCode::OK, success(served, &last)),
+        // Only who uses the deprecated option is told by the code that it takes longer.
+        Deleted::Held(shown) if options.orphan_dependents == Some(false) => {
+            (StatusCode::ACCEPTED, form.show(served, &shown))
+        }
+        Deleted::Held(shown) => (StatusCode::OK, form.show(served, &shown)),
     };
     Ok(Answer::json(code, body))
 }
@@ -99,7 +103,7 @@ pub(super) fn collection(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, transaction.now())?;
+    let form = Form::of(request, served, Shape::List, transaction.now())?;
     let listing = ListOptions::read(request, served)?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
@@ -171,15 +175,15 @@ pub(crate) fn delete_object(
             return Ok(Deleted::Gone(transaction.remove(served, stored)));
         }
         // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.read(stored);
+        let mut object = served.treated(stored);
         set_finalizers(&mut object, &held_by);
         let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
         return Ok(Deleted::Gone(transaction.remove(served, &stored)));
     }
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);
     mark(&mut object, transaction.timestamp());
-    if stored.terminating && object == served.read(stored) {
+    if stored.terminating && object == served.treated(stored) {
         return Ok(Deleted::Held(Arc::clone(stored)));
     }
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
@@ -205,7 +209,7 @@ fn terminate_namespace(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &options.finalizers(served, stored));
     let now = transaction.timestamp();
     metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now);
@@ -215,7 +219,7 @@ fn terminate_namespace(
 
 /// Whether the content of a namespace that is being deleted is gone.
 fn is_emptied(served: &Served, stored: &Stored) -> bool {
-    let object = served.read(stored);
+    let object = served.treated(stored);
     let finalizers = object.get("spec").and_then(|spec| spec.get("finalizers"));
     finalizers
         .and_then(Value::as_array)
@@ -230,7 +234,7 @@ fn terminate_definition(
     served: &Arc<Served>,
     stored: &Arc<Stored>,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     let mut held_by = finalizers(metadata(&object)).into_vec();
     if !stored.has_finalizer(CLEANUP) {
         held_by.push(CLEANUP.into());
@@ -273,14 +277,28 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
     status.to_string().into()
 }
 
-/// The options in a body.
+/// The options in a body. Fields that are not known are ignored, as the server does.
 fn delete_options(body: &[u8]) -> Result<Object, Status> {
-    match json::parse(body).map(|document| document.value) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Status::bad_request("the options are no object")),
-        Err(why) => Err(Status::bad_request(format!(
+    let parsed = json::parse(body).map_err(|why| {
+        Status::bad_request(format!(
             "couldn't get version/kind; json parse error: {why}"
-        ))),
+        ))
+    })?;
+    let mut value = match parsed.value {
+        Value::Null => Value::Object(Object::new()),
+        value => value,
+    };
+    let (kind, version) = (&value["kind"], &value["apiVersion"]);
+    if !matches!(kind.as_str(), None | Some("" | "DeleteOptions")) {
+        return Err(Status::bad_request(format!(
+            "no kind {kind} is registered for version {version} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        )));
+    }
+    shape::read(&shape::DELETE_OPTIONS, &mut value).map_err(Status::bad_request)?;
+    match value {
+        Value::Object(options) => Ok(options),
+        _ => Ok(Object::new()),
     }
 }
 
@@ -334,11 +352,9 @@ impl DeleteOptions {
             "Foreground" => Some(Propagation::Foreground),
             "Orphan" => Some(Propagation::Orphan),
             other => {
-                errors.push(FieldError::not_supported(
-                    Path::Root("propagationPolicy"),
-                    other,
-                    &["Background", "Foreground", "Orphan"],
-                ));
+                let path = Path::Root("propagationPolicy");
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                errors.push(FieldError::not_supported(path, other, &supported));
                 None
             }
         };

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde_json::Value;
 
 use super::{options, request::Request};
 use crate::{
+    fault::Verb,
     field::{FieldError, Path},
     registry::Served,
-    selector::{FieldLabels, FieldSelector, LabelSelector},
+    selector::{FieldSelector, LabelSelector},
     status::Status,
     store::{object::Stored, page::Token},
 };
@@ -42,17 +42,18 @@ impl ListOptions {
         let labels = LabelSelector::parse(request.query("labelSelector"))?;
         let known = served.strategy.field_labels();
         let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
+        let limit = integer(request, "limit")?;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|limit| *limit > 0);
+        let timeout = integer(request, "timeoutSeconds")?;
         check_match(request)?;
-        let text = request.query("resourceVersion");
-        let revision = match text {
+        let revision = match request.query("resourceVersion") {
             "" => None,
-            text => Some(parse_revision(text)?),
+            text => Some(parse_revision(text).map_err(|why| match request.verb {
+                Verb::List => Status::bad_request(format!("invalid resource version: {why}")),
+                _ => Status::internal(why),
+            })?),
         };
-        let limit = request
-            .query("limit")
-            .parse()
-            .ok()
-            .filter(|limit| *limit > 0);
         let token = match request.query("continue") {
             "" => None,
             text => Some(Token::decode(text)?),
@@ -76,18 +77,31 @@ impl ListOptions {
             exact,
             limit,
             token,
-            timeout: request.query("timeoutSeconds").parse().ok(),
+            timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
             initial_events: request.query_flag("sendInitialEvents"),
         })
     }
 }
 
-fn parse_revision(text: &str) -> Result<u64, Status> {
+/// A number in the query.
+fn integer(request: &Request<'_>, parameter: &str) -> Result<Option<i64>, Status> {
+    let text = request.query(parameter);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        Status::bad_request(format!(
+            "strconv.ParseInt: parsing {text:?}: invalid syntax"
+        ))
+    })
+}
+
+/// A revision in the query, or what the server says of it.
+pub(super) fn parse_revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        let error = FieldError::invalid(Path::Root("resourceVersion"), text, why);
-        Status::new(StatusCode::BAD_REQUEST, "BadRequest", format!("{error}"))
+        FieldError::invalid(Path::Root("resourceVersion"), text, why).to_string()
     })
 }
 
@@ -98,7 +112,7 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
     let initial_events = request.query_flag("sendInitialEvents");
     let mut errors = Vec::new();
     let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
-    if request.verb == crate::fault::Verb::Watch {
+    if request.verb == Verb::Watch {
         if initial_events.is_some() && matching != "NotOlderThan" {
             forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         }
@@ -112,10 +126,10 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
             if matching != "NotOlderThan" {
                 errors.push(FieldError::not_supported(PATH, matching, &["NotOlderThan"]));
             }
-            if !request.query("continue").is_empty() {
-                let why = "resourceVersionMatch is forbidden when continue is provided";
-                errors.push(FieldError::forbidden(PATH, why));
-            }
+        }
+        if !request.query("continue").is_empty() {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(PATH, why));
         }
     } else {
         if !matching.is_empty() {
@@ -170,7 +184,11 @@ impl Selector {
             "metadata.namespace" => Cow::Borrowed(stored.namespace().unwrap_or("")),
             field => {
                 let object = object.get_or_init(|| Value::Object(served.read(stored)));
-                let pointer = format!("/{}", field.replace('.', "/"));
+                let pointer = match field {
+                    "name" => "/metadata/name".to_owned(),
+                    "source" => "/source/component".to_owned(),
+                    field => format!("/{}", field.replace('.', "/")),
+                };
                 Cow::Owned(match object.pointer(&pointer) {
                     Some(Value::String(text)) => text.clone(),
                     Some(Value::Null) | None => String::new(),

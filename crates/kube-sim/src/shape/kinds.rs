@@ -254,6 +254,30 @@ static LEASE_SPEC: Struct = v1(
     ],
 );
 
+pub(crate) static DELETE_OPTIONS: Struct = v1(
+    "DeleteOptions",
+    &[
+        Field("gracePeriodSeconds", Int64, Absent),
+        Field("preconditions", Type::Struct(&PRECONDITIONS), Absent),
+        Field("orphanDependents", Type::Bool, Absent),
+        Field("propagationPolicy", Named("v1.DeletionPropagation"), Absent),
+        Field("dryRun", Type::List(&Text, "[]string"), Omit),
+        Field(
+            "ignoreStoreReadErrorWithClusterBreakingPotential",
+            Type::Bool,
+            Absent,
+        ),
+    ],
+);
+
+static PRECONDITIONS: Struct = v1(
+    "Preconditions",
+    &[
+        Field("uid", Named("types.UID"), Absent),
+        Field("resourceVersion", Text, Absent),
+    ],
+);
+
 pub(crate) static DEFINITION: Struct = v1(
     "CustomResourceDefinition",
     &[
