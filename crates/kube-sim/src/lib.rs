@@ -19,5 +19,7 @@ mod serve;
 mod status;
 #[allow(dead_code)]
 mod table;
+#[allow(dead_code)]
+mod typed;
 
 pub use status::Status;
