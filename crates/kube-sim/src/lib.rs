@@ -27,7 +27,7 @@ mod status;
 mod store;
 mod strategy;
 mod table;
-#[allow(dead_code)]
+
 mod typed;
 mod validate;
 

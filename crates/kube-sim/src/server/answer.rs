@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WARNING},
 };
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub(super) struct Answer {
     body: ResponseBody,
     warnings: Vec<String>,
     retry_after: Option<u64>,
+    /// What else the head of the answer says.
+    headers: HeaderMap,
     refusal: Option<Status>,
 }
 
@@ -50,12 +52,18 @@ impl Answer {
             body: ResponseBody::whole(body),
             warnings: Vec::new(),
             retry_after: None,
+            headers: HeaderMap::new(),
             refusal: None,
         }
     }
 
-    pub(super) fn value(body: &Value) -> Self {
-        Self::json(StatusCode::OK, Bytes::from(body.to_string()))
+    /// What the server says about itself, with its own headers.
+    pub(super) fn document(response: Response<Bytes>) -> Self {
+        let (head, body) = response.into_parts();
+        Self {
+            headers: head.headers,
+            ..Self::json(head.status, body)
+        }
     }
 
     pub(super) fn text(code: StatusCode, text: impl Into<Bytes>) -> Self {
@@ -82,6 +90,7 @@ impl Answer {
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.extend(self.headers);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -40,7 +40,7 @@ pub(super) fn create(
         )
         .into());
     }
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One)?;
     transaction.dry_run = options::dry_run(request, "CreateOptions")?;
     let object = request.object()?;
     let stored = new_object(transaction, served, request.namespace(), object)?;

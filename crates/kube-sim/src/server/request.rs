@@ -1,5 +1,7 @@
 //! A request of a resource, as it is asked.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use super::answer::Refusal;
 use crate::{
     fault::{Target, Verb, verb},
+    protobuf,
     status::Status,
     store::object::Object,
 };
@@ -18,12 +21,14 @@ pub(super) struct Request<'a> {
     pub(super) body: Bytes,
     pub(super) target: Target,
     pub(super) verb: Verb,
+    /// When it came, by the server's clock.
+    pub(super) now: SystemTime,
     query: Vec<(String, String)>,
 }
 
 impl<'a> Request<'a> {
     /// Nothing if the path names no resource.
-    pub(super) fn read(parts: &'a Parts, body: Bytes) -> Option<Self> {
+    pub(super) fn read(parts: &'a Parts, body: Bytes, now: SystemTime) -> Option<Self> {
         let (target, watch_path) = Target::parse(parts.uri.path());
         let target = target?;
         let query: Vec<(String, String)> = match parts.uri.query() {
@@ -41,6 +46,7 @@ impl<'a> Request<'a> {
             body,
             target,
             verb,
+            now,
             query,
         })
     }
@@ -82,10 +88,11 @@ impl<'a> Request<'a> {
 
     /// The body as an object.
     pub(super) fn object(&self) -> Result<Object, Refusal> {
-        if self.content_type() != "application/json" {
-            return Err(unsupported_media_type(&["application/json"]).into());
+        match self.content_type() {
+            "application/json" => json_object(&self.body).map_err(Refusal::from),
+            protobuf::MEDIA_TYPE => protobuf::decode(&self.body).map_err(Refusal::from),
+            _ => Err(unsupported_media_type(&["application/json"]).into()),
         }
-        json_object(&self.body).map_err(Refusal::from)
     }
 }
 

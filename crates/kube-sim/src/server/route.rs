@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request::Parts};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     ApiServer, State, Transaction,
@@ -14,8 +14,11 @@ use super::{
     update, watch,
 };
 use crate::{
+    builtin, discovery,
     fault::Verb,
+    openapi,
     registry::{Registry, Served},
+    resource::{Origin, Resource},
     status::Status,
     strategy::Part,
 };
@@ -27,8 +30,8 @@ pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 
 fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
     let mut state = server.current();
-    let Some(request) = Request::read(parts, body) else {
-        return discovery(&state.registry, parts);
+    let Some(request) = Request::read(parts, body, server.now()) else {
+        return documents(&state, parts);
     };
     let served = find(&state.registry, &request)?;
     let answer = serve(server, &mut state, &request, &served);
@@ -127,60 +130,33 @@ fn method_not_allowed() -> Refusal {
     .into()
 }
 
-/// Everything that is no resource.
-fn discovery(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
-    if parts.method != Method::GET {
+/// Everything that is no resource: what the server says about itself.
+fn documents(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Refusal::unserved());
     }
-    let path: Vec<&str> = parts
-        .uri
-        .path()
-        .split('/')
-        .filter(|s| !s.is_empty())
-        .collect();
-    match *path.as_slice() {
-        ["api"] => Ok(Answer::value(
-            &json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
-        )),
-        ["api", version] => resources(registry, "", version),
-        ["apis", group, version] => resources(registry, group, version),
-        ["version"] => Ok(Answer::value(
-            &json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3" }),
-        )),
-        ["healthz" | "livez" | "readyz"] => Ok(Answer::text(StatusCode::OK, "ok")),
-        _ => Err(Refusal::unserved()),
-    }
-}
-
-fn resources(registry: &Registry, group: &str, version: &str) -> Result<Answer, Refusal> {
-    let resources: Vec<Value> = registry
-        .all()
-        .iter()
-        .map(|served| &served.resource)
-        .filter(|resource| resource.group == group && resource.version == version)
-        .map(|resource| {
-            json!({
-                "name": resource.plural,
-                "singularName": resource.singular,
-                "namespaced": resource.namespaced,
-                "kind": resource.kind,
-                "verbs": [
-                    "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
-                ],
+    let served = state.registry.all().iter().filter(|served| served.visible);
+    let resources: Vec<&Resource> = served.map(|served| &served.resource).collect();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    discovery::answer(path, &parts.headers, &resources)
+        .or_else(|| {
+            openapi::answer(path, query, &parts.headers, &resources, |resource| {
+                schema(state, resource)
             })
         })
-        .collect();
-    if resources.is_empty() {
-        return Err(Refusal::unserved());
-    }
-    let group_version = match group {
-        "" => version.to_owned(),
-        group => format!("{group}/{version}"),
+        .map(Answer::document)
+        .ok_or_else(Refusal::unserved)
+}
+
+/// The schema of a custom resource, as it stands in its definition.
+fn schema(state: &State, resource: &Resource) -> Option<Value> {
+    let Origin::Definition { name, .. } = &resource.origin else {
+        return None;
     };
-    Ok(Answer::value(&json!({
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": resources,
-    })))
+    let definition = state.store.get(builtin::DEFINITIONS, name)?.object();
+    let versions = definition.get("spec")?.get("versions")?.as_array()?;
+    let version = versions
+        .iter()
+        .find(|version| version["name"] == *resource.version)?;
+    version.pointer("/schema/openAPIV3Schema").cloned()
 }

@@ -31,7 +31,7 @@ pub(super) fn put(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One)?;
     transaction.dry_run = options::dry_run(request, "UpdateOptions")?;
     let mut object = request.object()?;
     create::check_type(served, &mut object)?;
@@ -59,7 +59,7 @@ pub(super) fn patch(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One)?;
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served))?;

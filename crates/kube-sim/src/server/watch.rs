@@ -43,7 +43,7 @@ pub(super) fn watch(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One)?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let Some(collection) = state.store.collection(&served.resource.storage) else {
@@ -184,14 +184,14 @@ impl Watcher {
             after: None,
         };
         let mut ready = VecDeque::new();
-        let (form, served) = (self.form, &self.served);
+        let (form, served, now) = (&mut self.form, &self.served, self.server.now());
         let selector = &self.selector;
         // A revision that can be read has just been chosen.
         let _ = state
             .store
             .scan(&served.resource.storage, range, at, &mut |stored| {
                 if selector.matches(served, stored) {
-                    ready.push_back(line("ADDED", &form.show(served, stored)));
+                    ready.push_back(line("ADDED", &form.next(now).show(served, stored)));
                 }
                 ControlFlow::Continue(())
             });
@@ -208,20 +208,20 @@ impl Watcher {
         let selected = |stored: &&Arc<Stored>| self.selector.matches(&self.served, stored);
         let old = event.old.as_ref().filter(selected);
         let new = event.new.as_ref().filter(selected);
-        let line = match (old, new) {
+        let (kind, stored) = match (old, new) {
             (None, None) => return,
-            (None, Some(new)) => line("ADDED", &self.form.show(&self.served, new)),
-            (Some(_), Some(new)) => line("MODIFIED", &self.form.show(&self.served, new)),
-            (Some(old), None) => {
-                let last = old.at_revision(event.revision);
-                line("DELETED", &self.form.show(&self.served, &last))
-            }
+            (None, Some(new)) => ("ADDED", new),
+            (Some(_), Some(new)) => ("MODIFIED", new),
+            (Some(old), None) => ("DELETED", &Arc::new(old.at_revision(event.revision))),
         };
-        self.ready.push_back(line);
+        let form = self.form.next(self.server.now());
+        self.ready
+            .push_back(line(kind, &form.show(&self.served, stored)));
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
-        let object = self.form.bookmark(&self.served, self.seen, initial_end);
+        let form = self.form.next(self.server.now());
+        let object = form.bookmark(&self.served, self.seen, initial_end);
         let bytes = object.to_string();
         self.ready.push_back(line("BOOKMARK", bytes.as_bytes()));
     }
