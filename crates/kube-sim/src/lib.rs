@@ -28,7 +28,6 @@ mod store;
 mod strategy;
 mod table;
 
-mod typed;
 mod validate;
 
 pub use server::{ApiServer, Author, Builder, ResponseBody, Snapshot, View, Write};

@@ -172,7 +172,7 @@ fn schema_name(resource: &Resource) -> String {
 }
 
 /// The schema of a kind that is built in, and its name.
-pub(crate) fn built_in(
+fn built_in(
     group: &str,
     version: &str,
     kind: &str,
@@ -186,18 +186,6 @@ pub(crate) fn built_in(
             let kinds = schema["x-kubernetes-group-version-kind"].as_array();
             kinds.is_some_and(|kinds| kinds.iter().any(wanted))
         })
-        .map(|(name, schema)| (name.as_str(), schema))
-}
-
-/// The schema that another one refers to, and its name.
-pub(crate) fn referred(schema: &Value) -> Option<(&'static str, &'static Value)> {
-    let reference = match &schema["$ref"] {
-        Value::Null => &schema["allOf"][0]["$ref"],
-        reference => reference,
-    };
-    let name = reference.as_str()?.strip_prefix(SCHEMAS)?;
-    BUILT_IN
-        .get_key_value(name)
         .map(|(name, schema)| (name.as_str(), schema))
 }
 

@@ -16,7 +16,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const MAGIC: &[u8] = b"k8s\0";
 
 /// The object in a request's body.
-pub(crate) fn decode(body: &[u8]) -> Result<Map<String, Value>, Status> {
+pub(crate) fn decode(body: &[u8]) -> Result<Value, Status> {
     let envelope = body
         .strip_prefix(MAGIC)
         .ok_or_else(|| malformed("it does not begin as one"))?;
@@ -35,7 +35,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Map<String, Value>, Status> {
         .find(|(kind, _)| is("apiVersion", "v1") && is("kind", *kind));
     let (_, layout) = layout.ok_or_else(unsupported)?;
     object.append(&mut message(raw, layout)?);
-    Ok(object)
+    Ok(object.into())
 }
 
 /// The refusal of a form that is not understood.
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn check(hex: &str, expected: Value) {
-        assert_eq!(Value::from(decode(&recorded(hex)).unwrap()), expected);
+        assert_eq!(decode(&recorded(hex)).unwrap(), expected);
     }
 
     #[test]

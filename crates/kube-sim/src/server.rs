@@ -236,14 +236,8 @@ impl ApiServer {
         route::answer(self, &parts, bytes).into_json()
     }
 
-    /// Serves clients in other processes on this socket until `shutdown` ends; the watches end
-    /// then, too.
-    ///
-    /// Plain HTTP/1.1, and nobody is asked who they are: bind it to a loopback address.
-    ///
-    /// # Errors
-    ///
-    /// When the socket fails.
+    /// Serves this API on a socket, plain HTTP/1.1 without authentication, until `shutdown` ends;
+    /// then its watches end, too.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{StatusCode, header::ACCEPT};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::request::Request;
 use crate::{
+    document,
     registry::Served,
     status::Status,
     store::object::Stored,
-    table::{IncludeObject, TableOptions, table},
+    table::{self, IncludeObject, TableOptions},
 };
 
 /// A form in which objects are shown.
@@ -21,7 +22,7 @@ pub(super) enum Form {
     Object,
     /// Their metadata alone.
     Metadata,
-    /// As rows of a table, printed at a time.
+    /// A row for each, as of a time.
     Table(TableOptions, SystemTime),
 }
 
@@ -36,76 +37,63 @@ const META_VERSION: &str = "meta.k8s.io/v1";
 
 impl Form {
     /// Reads the `Accept` header; the first clause that can be served wins.
-    pub(super) fn of(request: &Request<'_>, shape: Shape) -> Result<Self, Status> {
-        let mut clauses = request
-            .parts
-            .headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|clause| !clause.is_empty())
-            .peekable();
-        if clauses.peek().is_none() {
-            return Ok(Self::Object);
-        }
-        let mut form = clauses
-            .find_map(|clause| Self::of_clause(clause, shape, request.now))
-            .ok_or_else(not_acceptable)?;
+    pub(super) fn of(request: &Request<'_>, shape: Shape, now: SystemTime) -> Result<Self, Status> {
+        let form = document::negotiate(&request.parts.headers, |media, parameters| {
+            if document::is_json(media) {
+                Self::of_parameters(parameters, shape, now)
+            } else {
+                None
+            }
+        });
+        let mut form = form.ok_or_else(not_acceptable)?;
         if let Self::Table(options, _) = &mut form {
             options.include = IncludeObject::parse(request.query("includeObject"))?;
         }
         Ok(form)
     }
 
-    /// The form of the next object in a watch. Only a first table has headers.
-    pub(super) fn next(&mut self, now: SystemTime) -> Self {
-        if let Self::Table(_, printed) = self {
-            *printed = now;
-        }
-        let next = *self;
-        if let Self::Table(options, _) = self {
-            options.headers = false;
-        }
-        next
-    }
-
-    fn of_clause(clause: &str, shape: Shape, now: SystemTime) -> Option<Self> {
-        let mut parts = clause.split(';').map(str::trim);
-        let media = parts.next()?;
-        if !matches!(media, "application/json" | "application/*" | "*/*") {
-            return None;
-        }
-        let mut kind = None;
-        let mut meta = [None, None];
-        for parameter in parts {
-            match parameter.split_once('=') {
-                Some(("as", value)) => kind = Some(value),
-                Some(("g", value)) => meta[0] = Some(value),
-                Some(("v", value)) => meta[1] = Some(value),
-                _ => {}
-            }
-        }
-        let Some(kind) = kind else {
+    fn of_parameters(parameters: &[(&str, &str)], shape: Shape, now: SystemTime) -> Option<Self> {
+        let find = |name| parameters.iter().find(|(key, _)| *key == name);
+        let Some((_, kind)) = find("as") else {
             return Some(Self::Object);
         };
-        let table = |version| {
-            let options = TableOptions {
-                version,
-                include: IncludeObject::default(),
-                headers: true,
-            };
-            Some(Self::Table(options, now))
+        if find("g") != Some(&("g", "meta.k8s.io")) {
+            return None;
+        }
+        let version = match find("v") {
+            Some((_, "v1")) => "v1",
+            Some((_, "v1beta1")) => "v1beta1",
+            _ => return None,
         };
-        match (kind, shape, meta) {
-            ("PartialObjectMetadata", Shape::One, [Some("meta.k8s.io"), Some("v1")])
-            | ("PartialObjectMetadataList", Shape::List, [Some("meta.k8s.io"), Some("v1")]) => {
+        match (*kind, shape) {
+            ("Table", _) => Some(Self::Table(
+                TableOptions {
+                    version,
+                    include: IncludeObject::default(),
+                    headers: true,
+                },
+                now,
+            )),
+            ("PartialObjectMetadata", Shape::One) | ("PartialObjectMetadataList", Shape::List)
+                if version == "v1" =>
+            {
                 Some(Self::Metadata)
             }
-            ("Table", _, [Some("meta.k8s.io"), Some("v1")]) => table("v1"),
-            ("Table", _, [Some("meta.k8s.io"), Some("v1beta1")]) => table("v1beta1"),
             _ => None,
+        }
+    }
+
+    /// The same form for the next event of a watch: columns are only named once.
+    pub(super) fn continued(self) -> Self {
+        match self {
+            Self::Table(options, now) => Self::Table(
+                TableOptions {
+                    headers: false,
+                    ..options
+                },
+                now,
+            ),
+            form => form,
         }
     }
 
@@ -123,37 +111,41 @@ impl Form {
             Self::Table(options, now) => {
                 let object = Value::Object(served.read(stored));
                 let metadata = json!({ "resourceVersion": stored.revision.to_string() });
-                let table = table(&served.resource, [object], metadata, now, options);
-                Bytes::from(table.to_string())
+                let table = table::table(&served.resource, [object], metadata, now, options);
+                table.to_string().into()
             }
         }
     }
 
-    /// A list.
+    /// A list as it goes over the wire.
     pub(super) fn list(self, served: &Served, items: &[Arc<Stored>], metadata: Value) -> Vec<u8> {
+        if let Self::Table(options, now) = self {
+            let objects = items
+                .iter()
+                .map(|stored| Value::Object(served.read(stored)));
+            let table = table::table(&served.resource, objects, metadata, now, options);
+            return table.to_string().into_bytes();
+        }
         let (kind, version) = match self {
-            Self::Table(options, now) => {
-                let objects = items
-                    .iter()
-                    .map(|stored| Value::Object(served.read(stored)));
-                let table = table(&served.resource, objects, metadata, now, options);
-                return table.to_string().into_bytes();
-            }
-            Self::Object => (
+            Self::Metadata => ("PartialObjectMetadataList", META_VERSION.to_owned()),
+            _ => (
                 served.resource.list_kind.as_str(),
                 served.resource.api_version(),
             ),
-            Self::Metadata => ("PartialObjectMetadataList", META_VERSION.to_owned()),
         };
         let mut body = Vec::with_capacity(128 + items.len() * 512);
-        body.extend_from_slice(
-            format!(
-                "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[",
-                Value::from(kind),
-                Value::from(version),
-            )
-            .as_bytes(),
+        let head = format!(
+            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",
+            Value::from(kind),
+            Value::from(version),
         );
+        body.extend_from_slice(head.as_bytes());
+        if items.is_empty() && self == Self::Metadata {
+            // The server makes this list by appending to nothing.
+            body.extend_from_slice(b"null}");
+            return body;
+        }
+        body.push(b'[');
         for (index, stored) in items.iter().enumerate() {
             if index > 0 {
                 body.push(b',');
@@ -184,19 +176,14 @@ impl Form {
 
     /// The object of a bookmark.
     pub(super) fn bookmark(self, served: &Served, revision: u64, initial_end: bool) -> Value {
+        let (kind, version) = match self {
+            Self::Metadata => ("PartialObjectMetadata", META_VERSION.to_owned()),
+            _ => (served.resource.kind.as_str(), served.resource.api_version()),
+        };
         let mut metadata = json!({ "resourceVersion": revision.to_string() });
         if initial_end {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
-        let (kind, version) = match self {
-            Self::Object => (served.resource.kind.as_str(), served.resource.api_version()),
-            Self::Metadata => ("PartialObjectMetadata", META_VERSION.to_owned()),
-            Self::Table(options, now) => {
-                let list = json!({ "resourceVersion": metadata["resourceVersion"] });
-                let object = json!({ "metadata": metadata });
-                return table(&served.resource, [object], list, now, options);
-            }
-        };
         json!({ "kind": kind, "apiVersion": version, "metadata": metadata })
     }
 }

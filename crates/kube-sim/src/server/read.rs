@@ -13,6 +13,7 @@ use super::{
     request::Request,
 };
 use crate::{
+    clock::Clock,
     registry::Served,
     status::Status,
     store::{
@@ -25,10 +26,11 @@ use crate::{
 /// GET of one object.
 pub(super) fn get(
     state: &State,
+    clock: &Clock,
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One)?;
+    let form = Form::of(request, Shape::One, clock.now())?;
     let name = request.target.name.as_deref().unwrap_or("");
     let key = key(request.namespace(), name);
     let collection = &served.resource.storage;
@@ -55,10 +57,11 @@ pub(super) fn get(
 /// GET of a collection.
 pub(super) fn list(
     state: &mut State,
+    clock: &Clock,
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List)?;
+    let form = Form::of(request, Shape::List, clock.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let page = Page::read(state, served, request.namespace(), &options)?;

@@ -1,7 +1,5 @@
 //! A request of a resource, as it is asked.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE, request::Parts};
 use serde_json::Value;
@@ -21,14 +19,12 @@ pub(super) struct Request<'a> {
     pub(super) body: Bytes,
     pub(super) target: Target,
     pub(super) verb: Verb,
-    /// When it came, by the server's clock.
-    pub(super) now: SystemTime,
     query: Vec<(String, String)>,
 }
 
 impl<'a> Request<'a> {
     /// Nothing if the path names no resource.
-    pub(super) fn read(parts: &'a Parts, body: Bytes, now: SystemTime) -> Option<Self> {
+    pub(super) fn read(parts: &'a Parts, body: Bytes) -> Option<Self> {
         let (target, watch_path) = Target::parse(parts.uri.path());
         let target = target?;
         let query: Vec<(String, String)> = match parts.uri.query() {
@@ -46,7 +42,6 @@ impl<'a> Request<'a> {
             body,
             target,
             verb,
-            now,
             query,
         })
     }
@@ -88,10 +83,14 @@ impl<'a> Request<'a> {
 
     /// The body as an object.
     pub(super) fn object(&self) -> Result<Object, Refusal> {
-        match self.content_type() {
-            "application/json" => json_object(&self.body).map_err(Refusal::from),
-            protobuf::MEDIA_TYPE => protobuf::decode(&self.body).map_err(Refusal::from),
-            _ => Err(unsupported_media_type(&["application/json"]).into()),
+        let decoded = match self.content_type() {
+            "application/json" => return Ok(json_object(&self.body)?),
+            protobuf::MEDIA_TYPE => protobuf::decode(&self.body)?,
+            _ => return Err(protobuf::unsupported().into()),
+        };
+        match decoded {
+            Value::Object(object) => Ok(object),
+            _ => Err(protobuf::unsupported().into()),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request::Parts};
-use serde_json::Value;
 
 use super::{
     ApiServer, State, Transaction,
@@ -14,11 +13,10 @@ use super::{
     update, watch,
 };
 use crate::{
-    builtin, discovery,
+    discovery,
     fault::Verb,
     openapi,
     registry::{Registry, Served},
-    resource::{Origin, Resource},
     status::Status,
     strategy::Part,
 };
@@ -30,8 +28,8 @@ pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 
 fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
     let mut state = server.current();
-    let Some(request) = Request::read(parts, body, server.now()) else {
-        return documents(&state, parts);
+    let Some(request) = Request::read(parts, body) else {
+        return document(&state.registry, parts);
     };
     let served = find(&state.registry, &request)?;
     let answer = serve(server, &mut state, &request, &served);
@@ -50,8 +48,8 @@ fn serve(
     let part = part(request, served)?;
     let clock = &server.shared.clock;
     match request.verb {
-        Verb::Get => read::get(state, request, served),
-        Verb::List => read::list(state, request, served),
+        Verb::Get => read::get(state, clock, request, served),
+        Verb::List => read::list(state, clock, request, served),
         Verb::Watch => watch::watch(server, state, request, served),
         Verb::Create => {
             create::create(&mut Transaction::of(state, clock, request), request, served)
@@ -130,33 +128,16 @@ fn method_not_allowed() -> Refusal {
     .into()
 }
 
-/// Everything that is no resource: what the server says about itself.
-fn documents(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
+/// What is asked of the server itself.
+fn document(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
+    if parts.method != Method::GET {
         return Err(Refusal::unserved());
     }
-    let served = state.registry.all().iter().filter(|served| served.visible);
-    let resources: Vec<&Resource> = served.map(|served| &served.resource).collect();
-    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
-    discovery::answer(path, &parts.headers, &resources)
-        .or_else(|| {
-            openapi::answer(path, query, &parts.headers, &resources, |resource| {
-                schema(state, resource)
-            })
-        })
-        .map(Answer::document)
+    let resources = registry.visible();
+    let (path, headers) = (parts.uri.path(), &parts.headers);
+    let query = parts.uri.query().unwrap_or("");
+    discovery::answer(path, headers, &resources)
+        .or_else(|| openapi::answer(path, query, headers, &resources, |_| None))
+        .map(Answer::from)
         .ok_or_else(Refusal::unserved)
-}
-
-/// The schema of a custom resource, as it stands in its definition.
-fn schema(state: &State, resource: &Resource) -> Option<Value> {
-    let Origin::Definition { name, .. } = &resource.origin else {
-        return None;
-    };
-    let definition = state.store.get(builtin::DEFINITIONS, name)?.object();
-    let versions = definition.get("spec")?.get("versions")?.as_array()?;
-    let version = versions
-        .iter()
-        .find(|version| version["name"] == *resource.version)?;
-    version.pointer("/schema/openAPIV3Schema").cloned()
 }

@@ -43,7 +43,7 @@ pub(super) fn watch(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One)?;
+    let form = Form::of(request, Shape::One, server.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let Some(collection) = state.store.collection(&served.resource.storage) else {
@@ -183,19 +183,18 @@ impl Watcher {
             namespace: self.namespace.as_deref().map(|it| it.trim_end_matches('/')),
             after: None,
         };
-        let mut ready = VecDeque::new();
-        let (form, served, now) = (&mut self.form, &self.served, self.server.now());
-        let selector = &self.selector;
+        let collection = Arc::clone(&self.served.resource.storage);
+        let mut found = Vec::new();
         // A revision that can be read has just been chosen.
-        let _ = state
-            .store
-            .scan(&served.resource.storage, range, at, &mut |stored| {
-                if selector.matches(served, stored) {
-                    ready.push_back(line("ADDED", &form.next(now).show(served, stored)));
-                }
-                ControlFlow::Continue(())
-            });
-        self.ready = ready;
+        let _ = state.store.scan(&collection, range, at, &mut |stored| {
+            if self.selector.matches(&self.served, stored) {
+                found.push(Arc::clone(stored));
+            }
+            ControlFlow::Continue(())
+        });
+        for object in found {
+            self.push_object("ADDED", &object);
+        }
         self.seen = at;
     }
 
@@ -208,20 +207,22 @@ impl Watcher {
         let selected = |stored: &&Arc<Stored>| self.selector.matches(&self.served, stored);
         let old = event.old.as_ref().filter(selected);
         let new = event.new.as_ref().filter(selected);
-        let (kind, stored) = match (old, new) {
-            (None, None) => return,
-            (None, Some(new)) => ("ADDED", new),
-            (Some(_), Some(new)) => ("MODIFIED", new),
-            (Some(old), None) => ("DELETED", &Arc::new(old.at_revision(event.revision))),
-        };
-        let form = self.form.next(self.server.now());
-        self.ready
-            .push_back(line(kind, &form.show(&self.served, stored)));
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(new)) => self.push_object("ADDED", new),
+            (Some(_), Some(new)) => self.push_object("MODIFIED", new),
+            (Some(old), None) => self.push_object("DELETED", &old.at_revision(event.revision)),
+        }
+    }
+
+    fn push_object(&mut self, kind: &str, object: &Stored) {
+        let shown = self.form.show(&self.served, object);
+        self.ready.push_back(line(kind, &shown));
+        self.form = self.form.continued();
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
-        let form = self.form.next(self.server.now());
-        let object = form.bookmark(&self.served, self.seen, initial_end);
+        let object = self.form.bookmark(&self.served, self.seen, initial_end);
         let bytes = object.to_string();
         self.ready.push_back(line("BOOKMARK", bytes.as_bytes()));
     }
