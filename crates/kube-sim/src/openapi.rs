@@ -164,16 +164,29 @@ fn collect_references(value: &Value, found: &mut Vec<String>) {
 /// `io.k8s.api.core.v1.ConfigMap`, or `com.example.sim.v1.Network` of a definition.
 fn schema_name(resource: &Resource) -> String {
     if resource.origin == Origin::BuiltIn {
-        let known = kind(resource, &resource.kind);
-        let found = BUILT_IN.iter().find(|(_, schema)| {
-            schema["x-kubernetes-group-version-kind"]
-                .as_array()
-                .is_some_and(|kinds| kinds.contains(&known))
-        });
-        return found.map(|(name, _)| name.clone()).unwrap_or_default();
+        let found = built_in(&resource.group, &resource.version, &resource.kind);
+        return found.map(|(name, _)| name.to_owned()).unwrap_or_default();
     }
     let group: Vec<&str> = resource.group.rsplit('.').collect();
     format!("{}.{}.{}", group.join("."), resource.version, resource.kind)
+}
+
+/// The schema of a kind that is built in, and its name.
+fn built_in(
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Option<(&'static str, &'static Value)> {
+    let wanted = |known: &Value| {
+        known["group"] == group && known["version"] == version && known["kind"] == kind
+    };
+    BUILT_IN
+        .iter()
+        .find(|(_, schema)| {
+            let kinds = schema["x-kubernetes-group-version-kind"].as_array();
+            kinds.is_some_and(|kinds| kinds.iter().any(wanted))
+        })
+        .map(|(name, schema)| (name.as_str(), schema))
 }
 
 fn kind(resource: &Resource, kind: &str) -> Value {

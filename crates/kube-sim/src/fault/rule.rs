@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_generator_draws_the_published_sequence() {
         // The reference implementation's first outputs for the seed 1234567.
-        let mut random = SplitMix64(1_234_567);
+        let mut random = SplitMix64::new(1_234_567);
         assert_eq!(random.next(), 6_457_827_717_110_365_317);
         assert_eq!(random.next(), 3_203_168_211_198_807_973);
     }
