@@ -20,6 +20,7 @@
 //! - [`hold`]: the finalizer that keeps an upstream until its dependents are gone.
 //! - `kubernetes`: the source that watches one kind, and how calls fail.
 //! - `lease`, `fence`: one of several processes works, and knows when it no longer may.
+//! - [`clock`]: a wall clock, for what people read.
 //! - [`object`], [`names`]: kinds, references to objects, and the grammars of names.
 //!
 //! # Examples
@@ -108,6 +109,7 @@
 
 pub mod cascade;
 mod chain;
+pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod consumer;
