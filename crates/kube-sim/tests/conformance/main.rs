@@ -10,6 +10,10 @@ mod target {
 
     use crate::on_kube_sim::{kinds, world::World};
 
+    tokio::task_local! {
+        static SERVER: ApiServer;
+    }
+
     /// Runs a behaviour on a server of its own, with a clock that jumps.
     pub(crate) fn run<F: Future<Output = ()>>(behaviour: impl FnOnce(World) -> F) {
         let runtime = Builder::new_current_thread()
@@ -17,18 +21,19 @@ mod target {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        runtime.block_on(async {
-            let server = ApiServer::new();
+        let server = ApiServer::new();
+        runtime.block_on(SERVER.scope(server.clone(), async {
             let world = World::new(Client::new(server, "default")).await;
             for definition in kinds::definitions() {
                 world.definitions().create(definition).await.created();
             }
             behaviour(world).await;
-        });
+        }));
     }
 
     /// Lets go of the versions before the current one.
-    pub(crate) async fn forget_history(_world: &World) {
-        todo!()
+    #[allow(clippy::unused_async, reason = "the other target might wait")]
+    pub(crate) async fn forget_history() {
+        SERVER.with(ApiServer::compact);
     }
 }
