@@ -212,6 +212,30 @@ async fn delays_take_the_time_they_say_before_and_after_the_server() {
     assert_eq!(start.elapsed(), Duration::from_secs(42));
 }
 
+#[tokio::test(start_paused = true)]
+async fn latency_is_drawn_from_its_range_twice_for_each_call_and_the_same_for_one_seed() {
+    let took = async |seed: u64| {
+        let bench = Bench::layer_with(Faults::seeded(seed));
+        let range = Duration::from_millis(10)..Duration::from_millis(50);
+        bench
+            .faults
+            .add(Rule::new(Match::any(), Action::latency(range)));
+        let mut took = Vec::new();
+        for _ in 0..20 {
+            let start = Instant::now();
+            bench.get().await.expect("an answer");
+            took.push(start.elapsed());
+        }
+        took
+    };
+    let one = took(1).await;
+    assert_eq!(one, took(1).await);
+    assert_ne!(one, took(2).await);
+    // Timers round up to the next millisecond.
+    let possible = Duration::from_millis(20)..Duration::from_millis(103);
+    assert!(one.iter().all(|time| possible.contains(time)), "{one:?}");
+}
+
 #[tokio::test]
 async fn a_truncated_body_ends_early_as_the_rule_says() {
     both(async |bench| {
