@@ -37,6 +37,7 @@ pub(super) enum Kind {
     Stall,
     Replay,
     ResetAfter,
+    StallAfter,
     DelayAfter(Duration),
     GateAfter(Gate),
     After(AfterHook),
@@ -65,6 +66,11 @@ impl Action {
     /// Accepts the call and never answers; the server never sees it.
     pub fn stall() -> Self {
         Self(Kind::Stall)
+    }
+
+    /// Forwards the call and never passes the server's answer on.
+    pub fn stall_after() -> Self {
+        Self(Kind::StallAfter)
     }
 }
 
@@ -246,7 +252,11 @@ impl Action {
     pub(super) fn decides(&self) -> bool {
         matches!(
             self.0,
-            Kind::Answer(_) | Kind::ResetBefore | Kind::ResetAfter | Kind::Stall
+            Kind::Answer(_)
+                | Kind::ResetBefore
+                | Kind::ResetAfter
+                | Kind::Stall
+                | Kind::StallAfter
         )
     }
 }
@@ -263,6 +273,7 @@ impl fmt::Debug for Action {
             Kind::Stall => f.write_str("stall"),
             Kind::Replay => f.write_str("replay"),
             Kind::ResetAfter => f.write_str("reset after"),
+            Kind::StallAfter => f.write_str("stall after"),
             Kind::DelayAfter(time) => write!(f, "delay after {time:?}"),
             Kind::GateAfter(_) => f.write_str("gate after"),
             Kind::After(_) => f.write_str("hook after"),

@@ -206,6 +206,7 @@ impl Exchange<'_> {
                 Kind::Latency(_)
                 | Kind::Replay
                 | Kind::ResetAfter
+                | Kind::StallAfter
                 | Kind::DelayAfter(_)
                 | Kind::GateAfter(_)
                 | Kind::After(_)
@@ -252,6 +253,7 @@ impl Exchange<'_> {
                     hook(Arc::clone(&self.call), status).await;
                 }
                 Kind::ResetAfter => result = Err(Failure::Reset),
+                Kind::StallAfter => std::future::pending().await,
                 Kind::Latency(_)
                 | Kind::DelayBefore(_)
                 | Kind::GateBefore(_)

@@ -156,6 +156,25 @@ async fn a_reset_after_loses_the_answer_of_a_call_that_the_server_has_carried_ou
 }
 
 #[tokio::test]
+async fn a_call_whose_answer_is_lost_in_silence_has_been_carried_out() {
+    both(async |bench| {
+        let rule = Rule::new(Match::verb(Verb::Delete), Action::stall_after());
+        let stalled = bench.faults.add(rule);
+        let mut call = bench.spawn_delete();
+        stalled.until_fired(1).await;
+        bench.get().await.expect("another call passes");
+        assert!(is_pending(&mut call).await);
+        let recorded = bench.faults.recorder().deletes();
+        assert_eq!(recorded[0].outcome(), Outcome::Pending);
+        assert_eq!(recorded[0].server_status(), Some(StatusCode::OK));
+        bench.faults.cut();
+        let error = call.await.expect("no panic").expect_err("the line was cut");
+        assert!(is_reset(&error), "{error:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stalled_call_is_accepted_and_stays_unanswered_while_others_pass() {
     both(async |bench| {
         let stalled = Rule::new(Match::verb(Verb::Delete), Action::stall());
