@@ -9,6 +9,7 @@ pub mod dice;
 pub mod faults;
 pub mod line;
 pub mod oracle;
+pub mod report;
 pub mod schedule;
 pub mod trace;
 pub mod truth;

@@ -8,6 +8,7 @@ mod converged;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,6 +35,12 @@ pub struct Violation {
     pub at: Duration,
     /// What happened, and why it must not.
     pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {:.3} s: {}", self.at.as_secs_f64(), self.what)
+    }
 }
 
 /// Who writes.

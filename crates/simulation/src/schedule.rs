@@ -21,6 +21,7 @@ use crate::{
     faults::Trouble,
     line::{Death, Ground, REPLICA, Roster},
     oracle::{Author, Change, Oracle, Violation},
+    report,
     trace::Trace,
     world::World,
 };
@@ -68,6 +69,22 @@ impl Part {
         Self::Disturbances,
         Self::LateActs,
     ];
+}
+
+impl Part {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Faults => "faults",
+            Self::Latency => "latency",
+            Self::Events => "events",
+            Self::Deaths => "deaths",
+            Self::Second => "second",
+            Self::Disturbances => "disturbances",
+            Self::LateActs => "late-acts",
+        }
+    }
 }
 
 /// How to run a seed.
@@ -262,8 +279,13 @@ pub fn run(seed: u64, options: &Options) -> Verdict {
         .start_paused(true)
         .build()
         .expect("a runtime without I/O can always be built");
-    let verdict = runtime.block_on(play(seed, options));
+    let mut verdict = runtime.block_on(play(seed, options));
     drop(runtime);
+    // A consumer's panic is caught by its queue, and is a mistake all the same.
+    if let Some(what) = report::take_panic() {
+        let at = Duration::ZERO;
+        verdict.violations.push(Violation { at, what });
+    }
     verdict
 }
 
