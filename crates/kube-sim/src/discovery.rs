@@ -46,7 +46,7 @@ const CUSTOM_VERBS: [&str; 8] = [
 pub(crate) fn answer(
     path: &str,
     headers: &HeaderMap,
-    resources: &[Resource],
+    resources: &[&Resource],
 ) -> Option<Response<Bytes>> {
     let groups = groups(resources);
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -99,12 +99,12 @@ struct Group<'a> {
 }
 
 /// All groups: the core group, the other ones that are built in, then those of definitions.
-fn groups(resources: &[Resource]) -> Vec<Group<'_>> {
+fn groups<'a>(resources: &[&'a Resource]) -> Vec<Group<'a>> {
     let mut groups = vec![Group {
         name: "",
         versions: Vec::new(),
     }];
-    let mut sorted: Vec<&Resource> = resources.iter().collect();
+    let mut sorted = resources.to_vec();
     sorted.sort_by(|one, other| {
         let key = |resource: &Resource| (resource.origin != Origin::BuiltIn, priority(resource));
         key(one)
@@ -347,11 +347,14 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
 
 /// The subresources, and what each can do.
 fn subresources(resource: &Resource) -> Vec<(&'static str, &'static [&'static str])> {
-    if resource.status {
-        vec![("status", &["get", "patch", "update"])]
-    } else {
-        Vec::new()
+    let mut subresources: Vec<(_, &[&str])> = Vec::new();
+    if resource.origin == Origin::BuiltIn && resource.plural == "namespaces" {
+        subresources.push(("finalize", &["update"]));
     }
+    if resource.status {
+        subresources.push(("status", &["get", "patch", "update"]));
+    }
+    subresources
 }
 
 #[cfg(test)]

@@ -50,10 +50,14 @@ fn resources() -> Vec<Resource> {
     ]
 }
 
+fn try_answer(path: &str, headers: &HeaderMap) -> Option<Response<Bytes>> {
+    answer(path, headers, &resources().iter().collect::<Vec<_>>())
+}
+
 fn get(path: &str, accept: &str) -> (StatusCode, String, Value) {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, accept.parse().unwrap());
-    let response = answer(path, &headers, &resources()).expect(path);
+    let response = try_answer(path, &headers).expect(path);
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.map_or("", |value| value.to_str().unwrap());
     (
@@ -126,6 +130,9 @@ fn the_lists_of_one_group_are_the_servers() {
                 "kind": "Namespace", "shortNames": ["ns"],
                 "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"]
             }, {
+                "name": "namespaces/finalize", "singularName": "", "namespaced": false,
+                "kind": "Namespace", "verbs": ["update"]
+            }, {
                 "name": "namespaces/status", "singularName": "", "namespaced": false,
                 "kind": "Namespace", "verbs": ["get", "patch", "update"]
             }]
@@ -167,6 +174,10 @@ fn a_client_that_accepts_it_is_told_all_at_once() {
             "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
             "shortNames": ["ns"],
             "subresources": [{
+                "subresource": "finalize",
+                "responseKind": {"group": "", "version": "", "kind": "Namespace"},
+                "verbs": ["update"],
+            }, {
                 "subresource": "status",
                 "responseKind": {"group": "", "version": "", "kind": "Namespace"},
                 "verbs": ["get", "patch", "update"],
@@ -207,10 +218,10 @@ fn what_is_not_served_is_not_described() {
         "/apis/sim.example.com/v1/networks",
         "/version/more",
     ] {
-        assert!(answer(path, &HeaderMap::new(), &resources()).is_none());
+        assert!(try_answer(path, &HeaderMap::new()).is_none());
     }
     // The core group has no name to be found by.
-    assert!(answer("/apis//v1", &HeaderMap::new(), &resources()).is_none());
+    assert!(try_answer("/apis//v1", &HeaderMap::new()).is_none());
 }
 
 #[test]
