@@ -77,7 +77,7 @@ fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     if verdict.violations.is_empty() {
         ExitCode::SUCCESS
     } else {
-        println!("{}", report::smaller(seed));
+        eprintln!("{}", report::smaller(seed));
         ExitCode::FAILURE
     }
 }

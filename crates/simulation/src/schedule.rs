@@ -122,8 +122,8 @@ enum Event {
     Cut,
     /// It forgets what has changed.
     Compact,
-    /// It ends every watch and forgets what has changed.
-    Restart,
+    /// It ends every watch, forgets what has changed, and refuses so many lists.
+    Restart(u32),
     /// The replica of this number dies.
     Kill(usize),
     /// The replica of this number is asked to end.
@@ -257,7 +257,7 @@ fn events(dice: &mut Dice, length: Duration, replicas: usize) -> Vec<(Duration, 
                 0..2 => Event::Outage(dice.span(500..60_000)),
                 2 => Event::Cut,
                 3 => Event::Compact,
-                4..6 => Event::Restart,
+                4..6 => Event::Restart(u32::try_from(dice.below(4)).unwrap_or(0)),
                 6..9 => Event::Kill(replica),
                 _ => Event::Stop(replica),
             };
@@ -319,9 +319,8 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     let mut crew = JoinSet::new();
     let mut handles = Vec::new();
     for number in 0..script.crew.replicas {
-        let (handle, task) = supervise(&ground, &script.crew, number, &faults, &roster, || {
-            script.rules()
-        });
+        let rules = script.rules();
+        let (handle, task) = supervise(&ground, &script.crew, number, &faults, &roster, rules);
         handles.push(handle);
         crew.spawn(task);
     }
@@ -382,7 +381,7 @@ async fn disturb(
             }
             Event::Cut => faults.cut(),
             Event::Compact => ground.server.compact(),
-            Event::Restart => ground.server.restart(),
+            Event::Restart(unready) => ground.server.restart(unready),
             Event::Kill(number) => {
                 if let Some(handle) = handles.get(number) {
                     handle.kill();

@@ -108,13 +108,12 @@ pub(super) fn supervise(
     number: usize,
     faults: &Faults,
     roster: &Roster,
-    rules: impl Fn() -> RuleSet,
-) -> (Handle, impl Future<Output = ()> + Send + use<'_, impl Fn() -> RuleSet>) {
+    rules: RuleSet,
+) -> (Handle, impl Future<Output = ()> + Send + use<>) {
     let handle = Handle::default();
     let now = handle.clone();
     let (ground, crew, faults, roster) =
         (ground.clone(), crew.clone(), faults.clone(), roster.clone());
-    let rules = rules();
     let task = async move {
         for start in 0.. {
             // The first replica dies more often than the second.
