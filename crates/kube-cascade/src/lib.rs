@@ -125,6 +125,7 @@ pub mod memory;
 pub mod names;
 pub mod object;
 pub mod queue;
+pub mod reconcile;
 pub mod source;
 
 #[cfg(feature = "kubernetes")]
