@@ -7,7 +7,7 @@
 //! with `status`, `observedGeneration` is the generation that was looked at. A live object has no
 //! such condition, which the conventions read as `False`.
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Step;
@@ -34,7 +34,10 @@ impl Condition {
             }
             Step::WaitForDependents(holds) => (
                 "AwaitingDependents",
-                named("objects that belong to this one are being deleted, see", holds),
+                named(
+                    "objects that belong to this one are being deleted, see",
+                    holds,
+                ),
             ),
             Step::WaitForChildren => (
                 "AwaitingChildren",
@@ -93,14 +96,17 @@ impl Condition {
             json!([uid, absent(path), add(path, json!([wanted]))])
         } else {
             let path = "/status";
-            json!([uid, absent(path), add(path, json!({"conditions": [wanted]}))])
+            json!([
+                uid,
+                absent(path),
+                add(path, json!({"conditions": [wanted]}))
+            ])
         })
     }
 }
 
 /// To the second, which is what `metav1.Time` keeps.
 fn time(now: Timestamp) -> String {
-    let now = now.round(Unit::Second).unwrap_or(now);
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
@@ -126,7 +132,9 @@ mod tests {
     }
 
     fn waiting(names: &[&str]) -> Condition {
-        let names = names.iter().map(|name| name.parse().expect("it is a reference"));
+        let names = names
+            .iter()
+            .map(|name| name.parse().expect("it is a reference"));
         Condition::of(&Step::WaitForReferences(names.collect())).expect("it has a condition")
     }
 
@@ -137,9 +145,82 @@ mod tests {
         })
     }
 
-    fn applied(mut object: Value, patch: Value) -> Value {
-        let patch: json_patch::Patch = serde_json::from_value(patch).expect("it is a patch");
-        json_patch::patch(&mut object, &patch).expect("its tests hold");
-        object
+    #[test]
+    fn a_condition_is_put_beside_those_of_others() {
+        let wanted = written("in use by a.b/c", "2026-01-02T03:04:05Z");
+        let uid = json!({"op": "test", "path": "/metadata/uid", "value": "u"});
+        let absent = |path: &str| json!({"op": "test", "path": path, "value": null});
+        let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
+        let theirs = json!({"type": "Ready", "status": "True"});
+        let first = json!({"conditions": [wanted]});
+        for (status, patch) in [
+            (
+                json!(null),
+                json!([uid, absent("/status"), add("/status", first)]),
+            ),
+            (
+                json!({"phase": "x"}),
+                json!([
+                    uid,
+                    absent("/status/conditions"),
+                    add("/status/conditions", json!([wanted]))
+                ]),
+            ),
+            (
+                json!({"conditions": [theirs]}),
+                json!([uid, add("/status/conditions/-", wanted.clone())]),
+            ),
+        ] {
+            let found = waiting(&["a.b/c"]).patch(&object(&status), now());
+            assert_eq!(found, Some(patch), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_there_is_not_written_again() {
+        let theirs = json!({"type": "Ready", "status": "True"});
+        let ours = written("in use by a.b/c", "2025-01-01T00:00:00Z");
+        let status = json!({"conditions": [theirs, ours]});
+        assert_eq!(waiting(&["a.b/c"]).patch(&object(&status), now()), None);
+    }
+
+    #[test]
+    fn the_time_of_transition_moves_only_with_the_status() {
+        for (status, since) in [
+            ("True", "2025-01-01T00:00:00Z"),
+            ("False", "2026-01-02T03:04:05Z"),
+            ("Unknown", "2026-01-02T03:04:05Z"),
+        ] {
+            let mut found = written("in use by somebody else", "2025-01-01T00:00:00Z");
+            found["status"] = status.into();
+            let theirs = json!({"type": "Ready", "status": "True"});
+            let object = object(&json!({"conditions": [theirs, found]}));
+            let patch = waiting(&["a.b/c"]).patch(&object, now());
+            let wanted = json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u"},
+                {"op": "test", "path": "/status/conditions/1", "value": found},
+                {
+                    "op": "replace", "path": "/status/conditions/1",
+                    "value": written("in use by a.b/c", since),
+                },
+            ]);
+            assert_eq!(patch, Some(wanted), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_message_names_ten_and_counts_the_others() {
+        let names: Vec<_> = (0..1000).map(|index| format!("a.b/c{index}")).collect();
+        for (count, end) in [(1, "a.b/c0"), (10, "a.b/c9"), (11, "a.b/c9 and 1 more")] {
+            let names: Vec<_> = names[..count].iter().map(String::as_str).collect();
+            let message = waiting(&names).message;
+            assert!(message.ends_with(end), "{message}");
+        }
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let message = waiting(&names).message;
+        assert!(
+            message.ends_with("c9 and 990 more") && message.len() < 200,
+            "{message}"
+        );
     }
 }

@@ -209,7 +209,7 @@ impl<L: Lifecycle> Reconciler<L> {
 
     /// Writes only while this lease is held.
     #[must_use]
-    pub fn fence(mut self, fence: Fence) -> Self {
+    pub fn fenced(mut self, fence: Fence) -> Self {
         self.fence = fence;
         self
     }
@@ -329,9 +329,9 @@ impl<L: Lifecycle> Turn<'_, L> {
             };
             let patch = match step {
                 Step::Leave => return Ok(Outcome::Done),
-                Step::WaitForReferences(_)
-                | Step::WaitForDependents(_)
-                | Step::WaitForChildren => return Ok(Outcome::Recheck(*recheck)),
+                Step::WaitForReferences(_) | Step::WaitForDependents(_) | Step::WaitForChildren => {
+                    return Ok(Outcome::Recheck(*recheck));
+                }
                 Step::Provision => {
                     let provisioned = lifecycle.provision(self.decode(whole)?).await;
                     return provisioned.map_err(|error| self.not_provisioned(error));
@@ -360,7 +360,9 @@ impl<L: Lifecycle> Turn<'_, L> {
 
     /// A live, consistent read of the whole object.
     async fn read(&self) -> Result<Option<Seen>, ReconcileError> {
-        let get = self.requests().get(self.object.name(), &GetParams::default());
+        let get = self
+            .requests()
+            .get(self.object.name(), &GetParams::default());
         let attempted = || format!("get {}", self.object);
         let whole = match self.send::<Value>(attempted, get).await {
             Ok(whole) => whole,

@@ -37,12 +37,27 @@ fn each_state_of_an_object_has_its_step() {
         (Terminating, &[OWN, "orphan"], Pending, Step::Deprovision),
         (Terminating, &[OWN], Done, Step::Finish),
         (Terminating, &[STRANGER, OWN], Done, Step::Finish),
-        (Terminating, &[OWN, CHILDREN], Pending, Step::WaitForChildren),
+        (
+            Terminating,
+            &[OWN, CHILDREN],
+            Pending,
+            Step::WaitForChildren,
+        ),
         (Terminating, &[OWN, CHILDREN], Done, Step::WaitForChildren),
         (Terminating, &[OWN, HOLD, CHILDREN], Pending, held()),
         (Terminating, &[OWN, HOLD], Done, held()),
-        (Terminating, &[CHILDREN, CLUSTER, HOLD, OWN], Pending, waiting(&[CLUSTER])),
-        (Terminating, &[SERVER, OWN, CLUSTER], Done, waiting(&[SERVER, CLUSTER])),
+        (
+            Terminating,
+            &[CHILDREN, CLUSTER, HOLD, OWN],
+            Pending,
+            waiting(&[CLUSTER]),
+        ),
+        (
+            Terminating,
+            &[SERVER, OWN, CLUSTER],
+            Done,
+            waiting(&[SERVER, CLUSTER]),
+        ),
     ];
     for (phase, finalizers, work, step) in rows {
         let found = order().step(*phase, finalizers, *work);
@@ -55,7 +70,10 @@ fn a_finalizer_that_is_told_apart_is_no_reason_to_wait() {
     let theirs = "dns.example.com/controller";
     let finalizers = [OWN, theirs];
     let step = |order: Order| order.step(Phase::Terminating, &finalizers, Work::Pending);
-    assert_eq!(step(order()), Step::WaitForReferences(vec![reference(theirs)]));
+    assert_eq!(
+        step(order()),
+        Step::WaitForReferences(vec![reference(theirs)])
+    );
     let known = NotReferences::well_known().and(theirs);
     let order = Order::telling_apart(order().own().clone(), known);
     assert_eq!(step(order), Step::Deprovision);
