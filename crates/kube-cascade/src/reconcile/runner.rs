@@ -400,9 +400,13 @@ impl<L: Lifecycle> Turn<'_, L> {
         let attempted = || format!("write the condition of {}", self.object);
         match self.send::<Value>(attempted, sent).await {
             Ok(written) => return Ok(written),
-            Err(error) if *error.class() == Class::NotServed => {
-                statusless.store(true, Ordering::Relaxed);
-                tracing::info!(kind = %self.object.kind(), "no status subresource, so no condition");
+            Err(error) if is_missing(&error) => {
+                // For want of the subresource a custom resource's server says that there is no such
+                // object, although there is.
+                if self.read().await.is_ok_and(|seen| seen.is_some()) {
+                    tracing::info!(kind = %self.object.kind(), "no status subresource, no condition");
+                    statusless.store(true, Ordering::Relaxed);
+                }
             }
             // Somebody else was faster, or it is gone: the next look writes what is left to say.
             Err(error) if is_stale(&error) => tracing::debug!(error = %Chain(&error)),
@@ -470,6 +474,10 @@ fn is_stale(error: &CallError) -> bool {
         error.class(),
         Class::Invalid | Class::Conflict | Class::NotFound
     )
+}
+
+fn is_missing(error: &CallError) -> bool {
+    matches!(error.class(), Class::NotFound | Class::NotServed)
 }
 
 fn json_patch(patch: &Value) -> Patch<()> {
