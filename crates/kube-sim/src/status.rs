@@ -17,7 +17,8 @@ pub struct Status {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    details: Map<String, Value>,
+    /// Some answers carry details with nothing in them, others none at all.
+    details: Option<Map<String, Value>>,
 }
 
 /// A resource as errors name it.
@@ -63,7 +64,7 @@ impl Status {
             code,
             reason,
             message: message.into(),
-            details: Map::new(),
+            details: None,
         }
     }
 
@@ -108,9 +109,8 @@ impl Status {
             object.qualified(),
             object.name
         );
-        let mut status = Self::about(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, object);
-        status.details.insert("causes".to_owned(), causes.into());
-        status
+        Self::about(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, object)
+            .with_detail("causes", causes)
     }
 
     /// 400.
@@ -123,19 +123,36 @@ impl Status {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
+    /// 422: a patch that cannot be applied, of which the server says no more than that.
+    pub(crate) fn rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self {
+            code: StatusCode::UNPROCESSABLE_ENTITY,
+            reason: "Invalid",
+            message: message.to_owned(),
+            details: Some(Map::new()),
+        }
+    }
+
+    /// 500: what the server did not expect, without a reason.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     fn about(code: StatusCode, reason: &'static str, message: String, object: Named<'_>) -> Self {
         Self {
             code,
             reason,
             message,
-            details: object.details(),
+            details: Some(object.details()),
         }
     }
 
     /// Adds to the details, for instance `retryAfterSeconds`.
     #[must_use]
     pub(crate) fn with_detail(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(key.to_owned(), value.into());
+        let details = self.details.get_or_insert_default();
+        details.insert(key.to_owned(), value.into());
         self
     }
 
@@ -166,11 +183,13 @@ impl Status {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
-        if !self.details.is_empty() {
-            status["details"] = Value::Object(self.details.clone());
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
+        if let Some(details) = &self.details {
+            status["details"] = Value::Object(details.clone());
         }
         status
     }

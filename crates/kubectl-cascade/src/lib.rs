@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod clusters;
 pub mod controller;
+pub mod demo;
 pub mod events;
 pub mod exit;
 pub mod health;
