@@ -127,6 +127,7 @@ pub mod memory;
 pub mod names;
 pub mod object;
 pub mod queue;
+pub mod reconcile;
 pub mod reference;
 pub mod source;
 
