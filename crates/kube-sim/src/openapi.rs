@@ -172,11 +172,7 @@ fn schema_name(resource: &Resource) -> String {
 }
 
 /// The schema of a kind that is built in, and its name.
-fn built_in(
-    group: &str,
-    version: &str,
-    kind: &str,
-) -> Option<(&'static str, &'static Value)> {
+fn built_in(group: &str, version: &str, kind: &str) -> Option<(&'static str, &'static Value)> {
     let wanted = |known: &Value| {
         known["group"] == group && known["version"] == version && known["kind"] == kind
     };
