@@ -19,7 +19,10 @@ mod tally;
 use tally::Tally;
 
 /// What `cargo test` runs by default, and what it leaves out because it needs a control plane.
-const RUNS: [&[&str]; 2] = [&["--workspace"], &["--workspace", "--test", "real"]];
+const RUNS: [&[&str]; 2] = [
+    &["--workspace"],
+    &["--workspace", "--test", "real", "--test", "kubectl"],
+];
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let assets = Assets::find_or_build()?;
