@@ -176,3 +176,17 @@ fn conditions_are_waited_for() {
         ],
     );
 }
+
+#[test]
+fn schemas_are_explained() {
+    check(
+        "default",
+        &[
+            "explain networks.spec.hosts",
+            "explain networks.spec --recursive",
+            "explain networks.absent",
+            "explain lease.spec --recursive",
+            "explain projects --api-version=sim.example.com/v1beta1 | grep -E '^[A-Z]+: '",
+        ],
+    );
+}
