@@ -50,7 +50,7 @@ impl Named<'_> {
     }
 
     /// `networks.region.example.com`, or `configmaps` in the core group.
-    fn qualified(self) -> String {
+    pub(crate) fn qualified(self) -> String {
         if self.group.is_empty() {
             self.resource.to_owned()
         } else {
@@ -151,6 +151,13 @@ impl Status {
             details: Some(object.details()),
             resume: None,
         }
+    }
+
+    /// Has details, with nothing in them yet.
+    #[must_use]
+    pub(crate) fn with_details(mut self) -> Self {
+        self.details.get_or_insert_default();
+        self
     }
 
     /// Adds to the details, for instance `retryAfterSeconds`.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     field::FieldError,
     selector::FieldLabels,
+    shape::{self, Struct},
     store::object::{Object, text},
     validate::{self, BuiltIn, EventGroup},
 };
@@ -193,6 +194,20 @@ impl Strategy {
             Some(kind) => validate::update(kind, new, old),
             None => validate::update_custom(new, old, namespaced, Vec::new()),
         }
+    }
+
+    /// The shape of what is built in.
+    pub(crate) fn shape(&self) -> Option<&'static Struct> {
+        Some(match self {
+            Self::Plain(Plain::ConfigMap) => &shape::CONFIG_MAP,
+            Self::Plain(Plain::Secret) => &shape::SECRET,
+            Self::Plain(Plain::ServiceAccount) => &shape::SERVICE_ACCOUNT,
+            Self::Plain(Plain::Lease) => &shape::LEASE,
+            Self::Namespace => &shape::NAMESPACE,
+            Self::Event => &shape::EVENT,
+            Self::Definition => &shape::DEFINITION,
+            Self::Custom(_) => return None,
+        })
     }
 
     fn built_in(&self) -> Option<BuiltIn> {

@@ -14,11 +14,12 @@ use super::{
     listing::{ListOptions, Selector},
     negotiate::{Form, Shape},
     options,
-    request::Request,
+    request::{Request, unsupported_media_type},
     transaction::generation,
 };
 use crate::{
     field::{FieldError, Path},
+    json,
     registry::Served,
     status::Status,
     store::{
@@ -272,6 +273,17 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
     status.to_string().into()
 }
 
+/// The options in a body.
+fn delete_options(body: &[u8]) -> Result<Object, Status> {
+    match json::parse(body).map(|document| document.value) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Status::bad_request("the options are no object")),
+        Err(why) => Err(Status::bad_request(format!(
+            "couldn't get version/kind; json parse error: {why}"
+        ))),
+    }
+}
+
 impl DeleteOptions {
     /// Without preconditions.
     pub(crate) fn propagating(propagation: Propagation) -> Self {
@@ -286,7 +298,10 @@ impl DeleteOptions {
         let raw = if request.body.is_empty() {
             Self::in_query(request)
         } else {
-            request.object()?
+            match request.content_type() {
+                "application/json" => delete_options(&request.body)?,
+                other => return Err(unsupported_media_type(other, "").into()),
+            }
         };
         Self::parse(raw).map_err(Refusal::from)
     }

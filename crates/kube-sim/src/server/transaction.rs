@@ -26,6 +26,8 @@ pub(crate) struct Transaction<'s> {
     pub(super) dry_run: bool,
     /// The options of a DELETE.
     pub(super) options: Option<Value>,
+    /// What the client is warned of.
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'s> Transaction<'s> {
@@ -37,6 +39,7 @@ impl<'s> Transaction<'s> {
             verb: request.verb,
             dry_run: false,
             options: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -59,6 +62,7 @@ impl<'s> Transaction<'s> {
             verb,
             dry_run: false,
             options: None,
+            warnings: Vec::new(),
         }
     }
 
