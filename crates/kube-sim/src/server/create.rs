@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, Refusal},
     decode,
     negotiate::{Form, Shape},
-    options,
+    options::WriteOptions,
     request::Request,
 };
 use crate::{
@@ -36,8 +36,11 @@ pub(super) fn create(
         .into());
     }
     let form = Form::of(request, Shape::One, transaction.now())?;
-    transaction.dry_run = options::dry_run(request, "CreateOptions")?;
-    let validation = decode::field_validation(request, "CreateOptions")?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "CreateOptions")?;
+    transaction.dry_run = dry_run;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let stored = new_object(transaction, served, request.namespace(), decoded.object)?;

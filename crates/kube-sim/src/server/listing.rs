@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde_json::Value;
 
 use super::{options, request::Request};
 use crate::{
+    fault::Verb,
     field::{FieldError, Path},
     registry::Served,
     selector::{FieldLabels, FieldSelector, LabelSelector},
@@ -39,6 +39,9 @@ pub(super) struct Selector {
 
 impl ListOptions {
     pub(super) fn read(request: &Request<'_>, served: &Served) -> Result<Self, Status> {
+        let is_watch = request.verb == Verb::Watch;
+        let timeout = options::number(request, "timeoutSeconds")?;
+        let limit = options::number(request, "limit")?;
         let labels = LabelSelector::parse(request.query("labelSelector"))?;
         let known = served.strategy.field_labels();
         let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
@@ -46,13 +49,10 @@ impl ListOptions {
         let text = request.query("resourceVersion");
         let revision = match text {
             "" => None,
-            text => Some(parse_revision(text)?),
+            text => Some(parse_revision(text, is_watch)?),
         };
-        let limit = request
-            .query("limit")
-            .parse()
-            .ok()
-            .filter(|limit| *limit > 0);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|limit| *limit > 0);
         let token = match request.query("continue") {
             "" => None,
             text => Some(Token::decode(text)?),
@@ -76,18 +76,22 @@ impl ListOptions {
             exact,
             limit,
             token,
-            timeout: request.query("timeoutSeconds").parse().ok(),
+            timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
             initial_events: request.query_flag("sendInitialEvents"),
         })
     }
 }
 
-fn parse_revision(text: &str) -> Result<u64, Status> {
+fn parse_revision(text: &str, is_watch: bool) -> Result<u64, Status> {
     text.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
         let error = FieldError::invalid(Path::Root("resourceVersion"), text, why);
-        Status::new(StatusCode::BAD_REQUEST, "BadRequest", format!("{error}"))
+        if is_watch {
+            Status::internal(error.to_string())
+        } else {
+            Status::bad_request(format!("invalid resource version: {error}"))
+        }
     })
 }
 
@@ -98,7 +102,7 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
     let initial_events = request.query_flag("sendInitialEvents");
     let mut errors = Vec::new();
     let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
-    if request.verb == crate::fault::Verb::Watch {
+    if request.verb == Verb::Watch {
         if initial_events.is_some() && matching != "NotOlderThan" {
             forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         }
