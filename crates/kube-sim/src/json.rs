@@ -56,7 +56,8 @@ pub(crate) fn untyped(value: &Value) -> Option<String> {
             let wrong = ["apiVersion", "kind"].into_iter().find_map(|key| {
                 let value = fields.get(key)?;
                 let fits = value.is_string() || value.is_null();
-                (!fits).then(|| format!("{} into Go struct field .{key} of type string", kind(value)))
+                (!fits)
+                    .then(|| format!("{} into Go struct field .{key} of type string", kind(value)))
             });
             wrong?
         }

@@ -70,8 +70,11 @@ pub(super) fn new_object(
     let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
-    if transaction.get(served, &key).is_some() {
-        let status = Status::already_exists(served.named(&name));
+    if let Some(taken) = transaction.get(served, &key) {
+        let mut status = Status::already_exists(served.named(&name));
+        if taken.terminating {
+            status = status.with_prefix("object is being deleted: ");
+        }
         return Err(if generated {
             status.with_detail("retryAfterSeconds", 1)
         } else {

@@ -11,7 +11,7 @@ use super::{
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    json,
+    builtin, json,
     patch::{FieldValidation, Patched},
     protobuf,
     registry::Served,
@@ -114,6 +114,10 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
     let (expected, version) = (resource.kind.as_str(), resource.api_version());
     let (sent_kind, sent_version) = (text(object, "kind"), text(object, "apiVersion"));
     let (_, sent_bare) = sent_version.split_once('/').unwrap_or(("", sent_version));
+    if sent_bare.contains('/') {
+        let why = format!("unexpected GroupVersion string: {sent_version}");
+        return Err(unrecognized(expected, &why, body));
+    }
     if served.is_custom() {
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
@@ -137,7 +141,22 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         "" => (version.as_str(), resource.version.as_str()),
         sent => (sent, sent_bare),
     };
-    if found != version || kind != expected {
+    let found_group = found.split_once('/').map_or("", |(group, _)| group);
+    if (found_group, bare) == (resource.group.as_str(), resource.version.as_str())
+        && kind == expected
+    {
+        // A slash before the version is one too many, and does no harm.
+    } else if builtin::is_registered(found_group, bare, kind) {
+        let why = format!(
+            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+            match resource.group.split('.').next() {
+                // Events of the newer group are those of the core as well.
+                None | Some("" | "events") => "core",
+                Some(group) => group,
+            }
+        );
+        return Err(shape::refuse(kind, bare, expected, &why));
+    } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \
              \"pkg/runtime/scheme.go:111\""

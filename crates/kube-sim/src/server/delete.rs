@@ -144,9 +144,16 @@ pub(crate) fn delete_object(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Result<Deleted, Status> {
+    if matches!(served.strategy, Strategy::Namespace) {
+        options.check_namespace(served, stored)?;
+    }
     options.check(served, stored)?;
     match served.strategy {
         Strategy::Namespace if !stored.terminating => {
+            if IMMORTAL.contains(&stored.name()) {
+                let why = "this namespace may not be deleted";
+                return Err(Status::forbidden(served.named(stored.name()), why));
+            }
             return Ok(Deleted::Held(terminate_namespace(
                 transaction,
                 served,
@@ -186,6 +193,9 @@ pub(crate) fn delete_object(
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
     Ok(Deleted::Held(stored))
 }
+
+/// Namespaces that stay.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 /// Marks an object as being deleted.
 fn mark(object: &mut Object, now: Value) {
@@ -389,6 +399,24 @@ impl DeleteOptions {
             dry_run,
             raw,
         })
+    }
+
+    /// The same as [`check`](Self::check) for a Namespace, which has its own words.
+    fn check_namespace(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
+        let revision = stored.revision.to_string();
+        for (what, wanted, found) in [
+            ("UID", &self.uid, &*stored.uid),
+            ("ResourceVersion", &self.revision, revision.as_str()),
+        ] {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+                let why = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object \
+                     meta: {found}"
+                );
+                return Err(Status::conflict(served.named(stored.name()), &why));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the object is the one that is meant.

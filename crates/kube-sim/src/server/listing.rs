@@ -39,29 +39,31 @@ pub(super) struct Selector {
 
 impl ListOptions {
     pub(super) fn read(request: &Request<'_>, served: &Served) -> Result<Self, Status> {
-        let is_watch = request.verb == Verb::Watch;
         let timeout = options::number(request, "timeoutSeconds")?;
         let limit = options::number(request, "limit")?;
         let labels = LabelSelector::parse(request.query("labelSelector"))?;
         let known = served.strategy.field_labels();
         let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
         check_match(request)?;
-        let text = request.query("resourceVersion");
-        let revision = match text {
-            "" => None,
-            text => Some(parse_revision(text, is_watch)?),
-        };
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.filter(|limit| *limit > 0);
         let token = match request.query("continue") {
             "" => None,
             text => Some(Token::decode(text)?),
         };
-        if token.is_some() && revision.is_some_and(|revision| revision > 0) {
+        let text = request.query("resourceVersion");
+        if token.is_some() && !matches!(text, "" | "0") {
             return Err(Status::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));
         }
+        let revision = match text {
+            "" => None,
+            text => Some(parse_revision(text).map_err(|why| match request.verb {
+                Verb::Watch => Status::internal(why),
+                _ => Status::bad_request(format!("invalid resource version: {why}")),
+            })?),
+        };
         let matching = request.query("resourceVersionMatch");
         // Before there was a parameter for it, a limit meant the exact revision.
         let exact = matching == "Exact"
@@ -78,21 +80,30 @@ impl ListOptions {
             token,
             timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
-            initial_events: request.query_flag("sendInitialEvents"),
+            initial_events: if begins_anywhere(request) {
+                Some(true)
+            } else {
+                request.query_flag("sendInitialEvents")
+            },
         })
     }
 }
 
-fn parse_revision(text: &str, is_watch: bool) -> Result<u64, Status> {
+/// A resource version in a query.
+pub(super) fn parse_revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        let error = FieldError::invalid(Path::Root("resourceVersion"), text, why);
-        if is_watch {
-            Status::internal(error.to_string())
-        } else {
-            Status::bad_request(format!("invalid resource version: {error}"))
-        }
+        FieldError::invalid(Path::Root("resourceVersion"), text, why).to_string()
     })
+}
+
+/// Whether a watch is to begin with what there is without saying so in today's words, for which
+/// the server then puts them.
+fn begins_anywhere(request: &Request<'_>) -> bool {
+    request.verb == Verb::Watch
+        && request.query("resourceVersionMatch").is_empty()
+        && request.query_flag("sendInitialEvents").is_none()
+        && matches!(request.query("resourceVersion"), "" | "0")
 }
 
 /// Whether `resourceVersionMatch` and `sendInitialEvents` go together with the rest.
@@ -100,6 +111,11 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
     const PATH: Path<'_> = Path::Root("resourceVersionMatch");
     let matching = request.query("resourceVersionMatch");
     let initial_events = request.query_flag("sendInitialEvents");
+    let (matching, initial_events) = if begins_anywhere(request) {
+        ("NotOlderThan", Some(true))
+    } else {
+        (matching, initial_events)
+    };
     let mut errors = Vec::new();
     let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
     if request.verb == Verb::Watch {

@@ -94,7 +94,10 @@ fn the_corpus_shows_no_difference() {
     let mut files: Vec<_> = fs::read_dir(corpus())
         .expect("the corpus is there")
         .map(|entry| entry.expect("it is readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .collect();
     files.sort();
     let differences = runtime().block_on(async {
@@ -117,13 +120,20 @@ fn the_corpus_shows_no_difference() {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.expect("a runtime")
 }
 
 fn variable(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+    )
 }
 
 fn corpus() -> PathBuf {
@@ -168,7 +178,9 @@ async fn compare(client: &Client, sequence: &Sequence) -> Option<String> {
         }
         if let Some(difference) = settle(&mut real, &mut simulated).await {
             let step = step.to_json();
-            return Some(format!("the objects after request {index}: {step}\n{difference}"));
+            return Some(format!(
+                "the objects after request {index}: {step}\n{difference}"
+            ));
         }
     }
     for watch in &sequence.watches {

@@ -130,7 +130,9 @@ impl Side {
             // An object of that name is changed instead.
             let patch = json!({"metadata": {"annotations": {"marker": marker}}});
             let step = Step::new(Method::PATCH, format!("{path}/a"));
-            let step = step.content_type("application/merge-patch+json").body(patch);
+            let step = step
+                .content_type("application/merge-patch+json")
+                .body(patch);
             if self.send(&step).await.code == 200 {
                 return marker;
             }
@@ -173,7 +175,9 @@ impl Side {
                 "apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": name,
             });
             object["metadata"] = json!({"name": name, "ownerReferences": [owner]});
-            let created = self.send(&Step::new(Method::POST, &collection).body(object)).await;
+            let created = self
+                .send(&Step::new(Method::POST, &collection).body(object))
+                .await;
             assert_eq!(created.code, 201, "{created:?}");
             let get = Step::new(Method::GET, format!("{collection}/{name}"));
             while self.send(&get).await.code != 404 {
@@ -195,7 +199,9 @@ impl Side {
         let request = request.body(Body::from(Bytes::from(body)));
         let request = request.unwrap_or_else(|error| panic!("{path}: {error}"));
         let response = self.client.send(request).await;
-        let (head, body) = response.unwrap_or_else(|error| panic!("{path}: {error}")).into_parts();
+        let (head, body) = response
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .into_parts();
         let bytes = body.collect().await.expect("it is whole").to_bytes();
         let text_of = |name: header::HeaderName| -> Vec<String> {
             let values = head.headers.get_all(name).iter();
@@ -436,7 +442,10 @@ fn replace_whole(text: &str, name: &str, by: &str) -> String {
     while let Some(at) = rest.find(name) {
         let after = &rest[at + name.len()..];
         replaced.push_str(&rest[..at]);
-        let longer = after.chars().next().is_some_and(|next| next.is_ascii_digit());
+        let longer = after
+            .chars()
+            .next()
+            .is_some_and(|next| next.is_ascii_digit());
         replaced.push_str(if longer { name } else { by });
         rest = after;
     }
