@@ -3,4 +3,5 @@
 #[path = "../conformance/suite/mod.rs"]
 mod on_the_real_server;
 
+mod differential;
 mod target;

@@ -190,7 +190,8 @@ impl Generator {
             metadata["labels"] = self.labels();
         }
         if self.percent(15) {
-            metadata["annotations"] = json!({self.pick(&["x", "example.com/y"]): self.pick(&["", "1", "ü /"])});
+            metadata["annotations"] =
+                json!({self.pick(&["x", "example.com/y"]): self.pick(&["", "1", "ü /"])});
         }
         if self.percent(25) {
             metadata["finalizers"] = self.finalizers();
@@ -227,7 +228,11 @@ impl Generator {
             2 => json!([self.pick(&["orphan", "foregroundDeletion"])]),
             3 => json!([]),
             4 => json!(["a.b/c", "a.b/c"]),
-            _ => self.pick(&[json!(["a.b/c"]), json!(["x.y/z"]), json!(["a.b/c", "x.y/z"])]),
+            _ => self.pick(&[
+                json!(["a.b/c"]),
+                json!(["x.y/z"]),
+                json!(["a.b/c", "x.y/z"]),
+            ]),
         }
     }
 
@@ -325,7 +330,10 @@ impl Generator {
         let path = place.path();
         match self.below(6) {
             0 => Step::new(Method::GET, path).accept(PARTIAL),
-            1 => Step::new(Method::GET, format!("{path}?resourceVersion=$rv({})", place.key())),
+            1 => Step::new(
+                Method::GET,
+                format!("{path}?resourceVersion=$rv({})", place.key()),
+            ),
             _ => Step::new(Method::GET, path),
         }
     }
@@ -336,7 +344,10 @@ impl Generator {
         let selector = self.selector();
         match self.below(12) {
             0..2 => Step::new(Method::GET, format!("{path}?limit=1")),
-            2..4 => Step::new(Method::GET, format!("{path}?limit=1&continue=$token({path})")),
+            2..4 => Step::new(
+                Method::GET,
+                format!("{path}?limit=1&continue=$token({path})"),
+            ),
             4 => Step::new(Method::GET, format!("{path}?limit=2&{selector}")),
             5 => Step::new(
                 Method::GET,
@@ -414,7 +425,10 @@ impl Generator {
             6 => metadata["namespace"] = self.pick(&["$0", "$1"]).into(),
             7 => metadata["generation"] = json!(9),
             8 => metadata["deletionTimestamp"] = "2001-01-01T00:00:00Z".into(),
-            9 => metadata["creationTimestamp"] = self.pick(&[json!(null), json!("2001-01-01T00:00:00Z")]),
+            9 => {
+                metadata["creationTimestamp"] =
+                    self.pick(&[json!(null), json!("2001-01-01T00:00:00Z")])
+            }
             _ => {}
         }
         let mut object = place.object(metadata);
@@ -438,7 +452,8 @@ impl Generator {
         match self.below(20) {
             0..5 => patch["metadata"] = self.metadata(),
             5..8 => {
-                let finalizers = self.pick(&[json!(null), json!([]), json!(["a.b/c"]), json!(["x.y/z"])]);
+                let finalizers =
+                    self.pick(&[json!(null), json!([]), json!(["a.b/c"]), json!(["x.y/z"])]);
                 patch["metadata"] = json!({"finalizers": finalizers});
             }
             8..10 => {
@@ -523,7 +538,9 @@ impl Generator {
                 json!({"op": "add", "path": "/spec", "value": self.spec()})
             }
             13 => json!({"op": "add", "path": "/data", "value": self.data()}),
-            14 => json!({"op": "remove", "path": self.pick(&["/spec", "/data", "/status", "/metadata/ownerReferences"])}),
+            14 => {
+                json!({"op": "remove", "path": self.pick(&["/spec", "/data", "/status", "/metadata/ownerReferences"])})
+            }
             _ => self.pick(&[
                 json!({"op": "bogus", "path": "/metadata"}),
                 json!({"op": "add", "path": "metadata", "value": 1}),
@@ -589,7 +606,9 @@ impl Generator {
             _ => {
                 let mut patch = self.merge_patch(place);
                 patch["status"] = status;
-                Step::new(Method::PATCH, path).content_type(MERGE).body(patch)
+                Step::new(Method::PATCH, path)
+                    .content_type(MERGE)
+                    .body(patch)
             }
         }
     }
@@ -600,8 +619,17 @@ impl Generator {
         match self.below(30) {
             0 => return Step::new(Method::DELETE, path),
             1 => return Step::new(Method::DELETE, path + "?propagationPolicy=Foreground"),
-            2 => return Step::new(Method::DELETE, path + "?dryRun=All&propagationPolicy=Orphan"),
-            3 => return Step::new(Method::DELETE, path).accept(PARTIAL).body(self.options(place)),
+            2 => {
+                return Step::new(
+                    Method::DELETE,
+                    path + "?dryRun=All&propagationPolicy=Orphan",
+                );
+            }
+            3 => {
+                return Step::new(Method::DELETE, path)
+                    .accept(PARTIAL)
+                    .body(self.options(place));
+            }
             _ => {}
         }
         let options = self.options(place);
@@ -662,10 +690,18 @@ impl Generator {
             0 => Step::new(Method::POST, collection).body("{bad".into()),
             1 => Step::new(Method::POST, collection).body("".into()),
             2 => Step::new(Method::POST, collection).body("[]".into()),
-            3 => Step::new(Method::PATCH, path).content_type(MERGE).body("{".into()),
-            4 => Step::new(Method::PATCH, path).content_type(MERGE).body("[]".into()),
-            5 => Step::new(Method::PATCH, path).content_type(JSON).body("{}".into()),
-            6 => Step::new(Method::PATCH, path).content_type("text/plain").body("{}".into()),
+            3 => Step::new(Method::PATCH, path)
+                .content_type(MERGE)
+                .body("{".into()),
+            4 => Step::new(Method::PATCH, path)
+                .content_type(MERGE)
+                .body("[]".into()),
+            5 => Step::new(Method::PATCH, path)
+                .content_type(JSON)
+                .body("{}".into()),
+            6 => Step::new(Method::PATCH, path)
+                .content_type("text/plain")
+                .body("{}".into()),
             7 => Step::new(Method::PUT, collection).body(place.object(json!({"name": "a"}))),
             8 => Step::new(Method::DELETE, path).body("{bad".into()),
             9 => Step::new(Method::POST, path).body(place.object(json!({"name": place.name}))),
