@@ -23,6 +23,7 @@ mod resource;
 mod selector;
 mod serve;
 mod server;
+mod shape;
 mod status;
 mod store;
 mod strategy;
