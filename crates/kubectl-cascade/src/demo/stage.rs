@@ -260,10 +260,12 @@ impl Stage {
         told
     }
 
-    /// Takes out what is gone since before `then`, and nothing of which is left.
-    pub(super) fn forget(&mut self, then: Duration) {
+    /// Takes out what is gone since before `then`; says whether anything was.
+    pub(super) fn forget(&mut self, then: Duration) -> bool {
+        let before = self.objects.len();
         self.objects
             .retain(|_, object| object.state != State::Gone || object.since >= then);
+        self.objects.len() < before
     }
 
     /// The platform as a tree: what is labelled beneath its project, what is owned beneath its owner.
