@@ -17,7 +17,10 @@ pub struct Status {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    details: Map<String, Value>,
+    /// Some answers carry details with nothing in them, others none at all.
+    details: Option<Map<String, Value>>,
+    /// Where a list can go on that could not be continued as it was begun.
+    resume: Option<String>,
 }
 
 /// A resource as errors name it.
@@ -32,7 +35,7 @@ pub(crate) struct Named<'a> {
 }
 
 impl Named<'_> {
-    fn details(self) -> Map<String, Value> {
+    pub(crate) fn details(self) -> Map<String, Value> {
         let mut details = Map::new();
         for (key, value) in [
             ("name", self.name),
@@ -63,7 +66,8 @@ impl Status {
             code,
             reason,
             message: message.into(),
-            details: Map::new(),
+            details: None,
+            resume: None,
         }
     }
 
@@ -101,20 +105,15 @@ impl Status {
 
     /// 422: the object is understood and wrong. `object.resource` is the kind here.
     pub(crate) fn invalid(object: Named<'_>, errors: &[FieldError]) -> Self {
-        let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let causes: Vec<Value> = errors.iter().map(FieldError::cause).collect();
-        let list = match texts.len() {
-            1 => texts.remove(0),
-            _ => format!("[{}]", texts.join(", ")),
-        };
+        let list = FieldError::summary(errors);
         let message = format!(
             "{} \"{}\" is invalid: {list}",
             object.qualified(),
             object.name
         );
-        let mut status = Self::about(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, object);
-        status.details.insert("causes".to_owned(), causes.into());
-        status
+        Self::about(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, object)
+            .with_detail("causes", causes)
     }
 
     /// 400.
@@ -127,20 +126,51 @@ impl Status {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
+    /// 422: a patch that cannot be applied, of which the server says no more than that.
+    pub(crate) fn rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self {
+            code: StatusCode::UNPROCESSABLE_ENTITY,
+            reason: "Invalid",
+            message: message.to_owned(),
+            details: Some(Map::new()),
+            resume: None,
+        }
+    }
+
+    /// 500: what the server did not expect, without a reason.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     fn about(code: StatusCode, reason: &'static str, message: String, object: Named<'_>) -> Self {
         Self {
             code,
             reason,
             message,
-            details: object.details(),
+            details: Some(object.details()),
+            resume: None,
         }
     }
 
     /// Adds to the details, for instance `retryAfterSeconds`.
     #[must_use]
     pub(crate) fn with_detail(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(key.to_owned(), value.into());
+        let details = self.details.get_or_insert_default();
+        details.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Adds a token with which the list can go on.
+    #[must_use]
+    pub(crate) fn with_continue(mut self, token: String) -> Self {
+        self.resume = Some(token);
+        self
+    }
+
+    /// After how many seconds the client may try again, if it is told so.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
     }
 
     /// The HTTP status.
@@ -170,11 +200,16 @@ impl Status {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
-        if !self.details.is_empty() {
-            status["details"] = Value::Object(self.details.clone());
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
+        if let Some(token) = &self.resume {
+            status["metadata"]["continue"] = token.as_str().into();
+        }
+        if let Some(details) = &self.details {
+            status["details"] = Value::Object(details.clone());
         }
         status
     }

@@ -1,0 +1,151 @@
+//! JSON as the server reads it: numbers as Go keeps them, fields that occur twice, and what Go says
+//! of text that is no JSON.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+mod syntax;
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Document {
+    pub(crate) value: Value,
+    /// The paths of fields that occur twice in one object, the last of which counts.
+    pub(crate) duplicates: Vec<String>,
+}
+
+/// Reads one document.
+///
+/// # Errors
+///
+/// The text of Go's `encoding/json`, where it finds fault too.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Document, String> {
+    let mut seed = Reader::default();
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    let read = Node(&mut seed).deserialize(&mut source);
+    match read.and_then(|value| source.end().map(|()| value)) {
+        Ok(value) => Ok(Document {
+            value,
+            duplicates: seed.duplicates,
+        }),
+        Err(error) => Err(syntax::error(bytes).unwrap_or_else(|| error.to_string())),
+    }
+}
+
+/// `object`, `array`, `string`, `number`, `bool`, `null`: what Go calls a value that it did not
+/// expect.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Where the reader is, and what it came across.
+#[derive(Default)]
+struct Reader {
+    path: String,
+    duplicates: Vec<String>,
+}
+
+/// One value that is about to be read.
+struct Node<'r>(&'r mut Reader);
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    /// What does not fit into an `int64` is a float to the server.
+    #[allow(clippy::cast_precision_loss)]
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        match i64::try_from(value) {
+            Ok(value) => self.visit_i64(value),
+            Err(_) => self.visit_f64(value as f64),
+        }
+    }
+
+    /// The server writes a float that is whole without a point, and reads an integer afterwards.
+    #[allow(clippy::cast_possible_truncation)]
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            return Ok((value as i64).into());
+        }
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let length = self.0.path.len();
+        let mut list = Vec::new();
+        loop {
+            self.0.path.push_str(&format!("[{}]", list.len()));
+            let item = items.next_element_seed(Node(self.0))?;
+            self.0.path.truncate(length);
+            match item {
+                Some(item) => list.push(item),
+                None => return Ok(list.into()),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let length = self.0.path.len();
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if length > 0 {
+                self.0.path.push('.');
+            }
+            self.0.path.push_str(&key);
+            let value = entries.next_value_seed(Node(self.0))?;
+            if map.insert(key, value).is_some() {
+                let path = self.0.path.clone();
+                if !self.0.duplicates.contains(&path) {
+                    self.0.duplicates.push(path);
+                }
+            }
+            self.0.path.truncate(length);
+        }
+        Ok(map.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! How the objects of a kind are treated when they are written: what the server sets, what it
+//! leaves alone, and what it refuses.
+//!
+//! These are the strategies of `k8s.io/kubernetes/pkg/registry` and of
+//! `k8s.io/apiextensions-apiserver`.
+
+use serde_json::{Value, json};
+
+use crate::{
+    field::FieldError,
+    selector::FieldLabels,
+    store::object::{Object, text},
+    validate::NameRule,
+};
+
+/// The treatment of one kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Strategy {
+    /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
+    Plain(Plain),
+    Namespace,
+    Event,
+    Definition,
+    Custom(Custom),
+}
+
+/// In which ways the plain kinds differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    ConfigMap,
+    Secret,
+    ServiceAccount,
+    Lease,
+}
+
+/// What a definition says of one version.
+#[derive(Clone, Debug)]
+pub(crate) struct Custom {
+    /// Whether this is the version that is stored.
+    pub(crate) storage: bool,
+    /// Whether there is a status subresource.
+    pub(crate) status: bool,
+}
+
+/// Which part of an object a request may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything, except the status where that is a part of its own.
+    Main,
+    /// The status alone.
+    Status,
+    /// The finalizers in a Namespace's `spec`.
+    Finalize,
+}
+
+impl Strategy {
+    /// Whether objects are stored as this version has them.
+    pub(crate) fn stores(&self) -> bool {
+        match self {
+            Self::Custom(custom) => custom.storage,
+            _ => true,
+        }
+    }
+
+    /// Whether the server counts the changes of the desired state.
+    pub(crate) fn has_generation(&self) -> bool {
+        matches!(self, Self::Definition | Self::Custom(_))
+    }
+
+    /// Whether an update need not say of which version it is.
+    pub(crate) fn allows_unconditional_update(&self) -> bool {
+        match self {
+            Self::Plain(plain) => *plain != Plain::Lease,
+            Self::Namespace | Self::Event => true,
+            Self::Definition | Self::Custom(_) => false,
+        }
+    }
+
+    /// Whether a PUT of what does not exist creates it.
+    pub(crate) fn allows_create_on_update(&self) -> bool {
+        matches!(self, Self::Plain(Plain::Lease) | Self::Event)
+    }
+
+    /// Whether a deletion can wait for dependents, or orphan them.
+    pub(crate) fn has_dependents(&self) -> bool {
+        !matches!(self, Self::Event)
+    }
+
+    /// Whether a DELETE answers with what it removed.
+    pub(crate) fn returns_deleted(&self) -> bool {
+        matches!(self, Self::Plain(Plain::ServiceAccount))
+    }
+
+    /// Sets what the server sets in a new object.
+    pub(crate) fn prepare_create(&self, object: &mut Object) {
+        match self {
+            Self::Plain(plain) => plain.default(object),
+            Self::Namespace => {
+                let name = text(metadata(object), "name").to_owned();
+                if !name.is_empty() {
+                    set_label(object, "kubernetes.io/metadata.name", &name);
+                }
+                object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
+                object.insert("status".to_owned(), json!({ "phase": "Active" }));
+            }
+            Self::Event => {}
+            Self::Definition => {
+                object.remove("status");
+            }
+            Self::Custom(custom) => {
+                if custom.status {
+                    object.remove("status");
+                }
+            }
+        }
+    }
+
+    /// Keeps out of an update what it may not change. Metadata has been dealt with before, apart
+    /// from that of a status.
+    pub(crate) fn prepare_update(&self, new: &mut Object, old: &Object, part: Part) {
+        match (self, part) {
+            (Self::Custom(_), Part::Status) => {
+                let status = new.remove("status");
+                new.clone_from(old);
+                put(new, "status", status);
+            }
+            (_, Part::Status) => {
+                let status = new.remove("status");
+                let metadata = new.remove("metadata");
+                new.clone_from(old);
+                put(new, "status", status);
+                put(new, "metadata", metadata);
+            }
+            (_, Part::Finalize) => {
+                let finalizers = new["spec"]["finalizers"].take();
+                let revision = metadata(new).get("resourceVersion").cloned();
+                new.clone_from(old);
+                new["spec"]["finalizers"] = finalizers;
+                put(metadata_mut(new), "resourceVersion", revision);
+            }
+            (Self::Namespace, Part::Main) => {
+                put(new, "spec", old.get("spec").cloned());
+                put(new, "status", old.get("status").cloned());
+            }
+            (Self::Definition, Part::Main) => {
+                put(new, "status", old.get("status").cloned());
+            }
+            (Self::Custom(custom), Part::Main) => {
+                if custom.status {
+                    put(new, "status", old.get("status").cloned());
+                }
+            }
+            (Self::Plain(plain), Part::Main) => plain.default(new),
+            (Self::Event, Part::Main) => {}
+        }
+    }
+
+    /// Whether an update changes what the generation counts.
+    pub(crate) fn changes_desired_state(&self, new: &Object, old: &Object) -> bool {
+        let without_status = match self {
+            Self::Custom(custom) => custom.status,
+            _ => true,
+        };
+        let counts = |field: &&String| {
+            !(matches!(field.as_str(), "metadata" | "apiVersion" | "kind")
+                || without_status && *field == "status")
+        };
+        let differs = |field: &String| new.get(field) != old.get(field);
+        new.keys().filter(counts).any(differs) || old.keys().filter(counts).any(differs)
+    }
+
+    /// What names may be.
+    pub(crate) fn name_rule(&self) -> NameRule {
+        match self {
+            Self::Namespace => NameRule::DnsLabel,
+            _ => NameRule::DnsSubdomain,
+        }
+    }
+
+    /// By which fields objects can be selected.
+    pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
+        FieldLabels::Metadata
+    }
+
+    /// What is wrong with a new object, apart from its metadata.
+    pub(crate) fn validate(&self, _object: &Object) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with an update, apart from its metadata.
+    pub(crate) fn validate_update(&self, new: &Object, _old: &Object) -> Vec<FieldError> {
+        self.validate(new)
+    }
+
+    /// Turns what is stored into what this version shows.
+    pub(crate) fn convert_from_storage(&self, _object: &mut Object) {}
+}
+
+impl Plain {
+    fn default(self, object: &mut Object) {
+        if self == Self::Secret {
+            object
+                .entry("type")
+                .or_insert_with(|| Value::from("Opaque"));
+        }
+    }
+}
+
+/// The metadata of an object.
+pub(crate) fn metadata(object: &Object) -> &Object {
+    static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Object::new);
+    object
+        .get("metadata")
+        .and_then(Value::as_object)
+        .unwrap_or(&NONE)
+}
+
+/// The metadata of an object; put there if it is missing.
+pub(crate) fn metadata_mut(object: &mut Object) -> &mut Object {
+    let metadata = object
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Object::new()));
+    if !metadata.is_object() {
+        *metadata = Value::Object(Object::new());
+    }
+    match metadata {
+        Value::Object(metadata) => metadata,
+        _ => unreachable!("it has just been made an object"),
+    }
+}
+
+/// Sets a field, or takes it away.
+pub(crate) fn put(object: &mut Object, field: &str, value: Option<Value>) {
+    match value {
+        Some(value) => {
+            object.insert(field.to_owned(), value);
+        }
+        None => {
+            object.remove(field);
+        }
+    }
+}
+
+fn set_label(object: &mut Object, key: &str, value: &str) {
+    let labels = metadata_mut(object)
+        .entry("labels")
+        .or_insert_with(|| json!({}));
+    if labels.is_object() {
+        labels[key] = value.into();
+    }
+}
