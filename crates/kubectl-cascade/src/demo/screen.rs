@@ -96,7 +96,6 @@ impl Screen {
             return self.draw(stage);
         }
         let mut lines = self.head.clone();
-        lines.push(Line::default());
         lines.extend(view::tree(stage, usize::MAX));
         lines.push(Line::default());
         self.print(&lines)

@@ -82,7 +82,7 @@ fn a_pipe_gets_no_control_characters() {
     screen.draw(&stage).unwrap();
     screen.close(&stage, &[Line::dim("end")]).unwrap();
     drop(screen);
-    assert_eq!(buffer.text(), "head\n\n\n\nend\n");
+    assert_eq!(buffer.text(), "head\n\n\nend\n");
 }
 
 #[test]
