@@ -18,6 +18,7 @@
 //! - [`memory`]: a source in memory. `conformance`: what every source must show.
 //! - [`cascade`]: what is selected, planned and judged, and `CascadingDelete`, which deletes it.
 //! - [`hold`]: the finalizer that keeps an upstream until its dependents are gone.
+//! - [`reference`]: finalizers that say "in use by", which a deletion waits for.
 //! - `kubernetes`: the source that watches one kind, and how calls fail.
 //! - `lease`, `fence`: one of several processes works, and knows when it no longer may.
 //! - [`clock`]: a wall clock, for what people read.
@@ -164,6 +165,7 @@ pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod consumer;
+mod digest;
 pub mod envelope;
 #[cfg(feature = "kubernetes")]
 pub mod fence;
@@ -176,6 +178,8 @@ pub mod memory;
 pub mod names;
 pub mod object;
 pub mod queue;
+pub mod reconcile;
+pub mod reference;
 pub mod source;
 
 #[cfg(feature = "kubernetes")]
@@ -184,4 +188,5 @@ pub use consumer::{ConsumeError, Consumer, Delivery, Outcome, ParkReason, Parked
 pub use envelope::{Envelope, InvalidResourceId, Key, ResourceId, State};
 pub use object::{Kind, ObjectRef};
 pub use queue::Queue;
+pub use reference::{Reference, ReferenceStyle};
 pub use source::{Feed, Malformed, Snapshot, Source, SourceError};

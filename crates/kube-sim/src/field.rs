@@ -25,8 +25,8 @@ pub(crate) enum Path<'a> {
 pub(crate) struct FieldError {
     path: String,
     kind: FieldErrorKind,
-    /// Not shown by every kind, and not by every error of a kind.
-    value: Option<Value>,
+    /// As it is shown, which not every error does.
+    value: Option<String>,
     detail: String,
 }
 
@@ -84,7 +84,7 @@ impl FieldError {
     pub(crate) fn new(
         kind: FieldErrorKind,
         path: impl fmt::Display,
-        value: Option<Value>,
+        value: Option<String>,
         detail: impl Into<String>,
     ) -> Self {
         Self {
@@ -104,7 +104,16 @@ impl FieldError {
         value: impl Into<Value>,
         detail: impl Into<String>,
     ) -> Self {
-        Self::new(FieldErrorKind::Invalid, path, Some(value.into()), detail)
+        Self::invalid_shown(path, show(&value.into()), detail)
+    }
+
+    /// As [`Self::invalid`], of a value whose fields the server shows in an order of its own.
+    pub(crate) fn invalid_shown(
+        path: impl fmt::Display,
+        value: String,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self::new(FieldErrorKind::Invalid, path, Some(value), detail)
     }
 
     pub(crate) fn type_invalid(
@@ -115,7 +124,7 @@ impl FieldError {
         Self::new(
             FieldErrorKind::TypeInvalid,
             path,
-            Some(value.into()),
+            Some(show(&value.into())),
             detail,
         )
     }
@@ -130,7 +139,7 @@ impl FieldError {
         Self::new(
             FieldErrorKind::NotSupported,
             path,
-            Some(value.into()),
+            Some(show(&value.into())),
             detail,
         )
     }
@@ -140,7 +149,12 @@ impl FieldError {
     }
 
     pub(crate) fn duplicate(path: impl fmt::Display, value: impl Into<Value>) -> Self {
-        Self::new(FieldErrorKind::Duplicate, path, Some(value.into()), "")
+        Self::new(
+            FieldErrorKind::Duplicate,
+            path,
+            Some(show(&value.into())),
+            "",
+        )
     }
 
     pub(crate) fn too_long(path: impl fmt::Display, max: usize) -> Self {
@@ -152,7 +166,12 @@ impl FieldError {
     pub(crate) fn too_many(path: impl fmt::Display, count: usize, max: usize) -> Self {
         let items = if max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {max} {items}");
-        Self::new(FieldErrorKind::TooMany, path, Some(count.into()), detail)
+        Self::new(
+            FieldErrorKind::TooMany,
+            path,
+            Some(count.to_string()),
+            detail,
+        )
     }
 
     /// The entry of `details.causes` of a `Status`.
@@ -180,7 +199,7 @@ impl FieldError {
         let mut text = self.kind.title().to_owned();
         if let Some(value) = &self.value {
             text.push_str(": ");
-            text.push_str(&show(value));
+            text.push_str(value);
         }
         if !self.detail.is_empty() {
             text.push_str(": ");

@@ -149,6 +149,12 @@ impl Registry {
         });
     }
 
+    /// The resources that clients see.
+    pub(crate) fn visible(&self) -> Vec<&Resource> {
+        let visible = self.served.iter().filter(|served| served.visible);
+        visible.map(|served| &served.resource).collect()
+    }
+
     pub(crate) fn all(&self) -> &[Arc<Served>] {
         &self.served
     }

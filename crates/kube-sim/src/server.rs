@@ -21,7 +21,7 @@ mod watch;
 
 use std::{
     convert::Infallible,
-    fmt,
+    fmt, io,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -33,6 +33,7 @@ use futures::future::BoxFuture;
 use http::{Method, Request as HttpRequest, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use tokio::net::TcpListener;
 use tower::{BoxError, Service};
 
 pub use body::ResponseBody;
@@ -45,6 +46,7 @@ use crate::{
     controllers::{self, Pending},
     random::SplitMix64,
     registry::Registry,
+    serve,
     status::Status,
     store::{self, Store, object},
 };
@@ -232,6 +234,16 @@ impl ApiServer {
             .map_err(|error| Status::bad_request(error.to_string()))?;
         let (parts, ()) = request.into_parts();
         route::answer(self, &parts, bytes).into_json()
+    }
+
+    /// Serves this API on a socket, plain HTTP/1.1 without authentication, until `shutdown` ends;
+    /// then its watches end, too.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        serve::serve(self, listener, shutdown).await
     }
 
     /// Has every committed change, and every DELETE whatever its answer, told to `hook`.

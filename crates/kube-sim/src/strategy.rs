@@ -10,7 +10,7 @@ use crate::{
     field::FieldError,
     selector::FieldLabels,
     store::object::{Object, text},
-    validate::NameRule,
+    validate::{self, BuiltIn, EventGroup},
 };
 
 /// The treatment of one kind.
@@ -169,27 +169,44 @@ impl Strategy {
         new.keys().filter(counts).any(differs) || old.keys().filter(counts).any(differs)
     }
 
-    /// What names may be.
-    pub(crate) fn name_rule(&self) -> NameRule {
-        match self {
-            Self::Namespace => NameRule::DnsLabel,
-            _ => NameRule::DnsSubdomain,
-        }
-    }
-
     /// By which fields objects can be selected.
     pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
         FieldLabels::Metadata
     }
 
-    /// What is wrong with a new object, apart from its metadata.
-    pub(crate) fn validate(&self, _object: &Object) -> Vec<FieldError> {
-        Vec::new()
+    /// What is wrong with a new object.
+    pub(crate) fn validate(&self, object: &Value, namespaced: bool) -> Vec<FieldError> {
+        match self.built_in() {
+            Some(kind) => validate::create(kind, object),
+            None => validate::create_custom(object, namespaced, Vec::new()),
+        }
     }
 
-    /// What is wrong with an update, apart from its metadata.
-    pub(crate) fn validate_update(&self, new: &Object, _old: &Object) -> Vec<FieldError> {
-        self.validate(new)
+    /// What is wrong with an object that takes the place of another.
+    pub(crate) fn validate_update(
+        &self,
+        new: &Value,
+        old: &Value,
+        namespaced: bool,
+    ) -> Vec<FieldError> {
+        match self.built_in() {
+            Some(kind) => validate::update(kind, new, old),
+            None => validate::update_custom(new, old, namespaced, Vec::new()),
+        }
+    }
+
+    fn built_in(&self) -> Option<BuiltIn> {
+        Some(match self {
+            Self::Plain(Plain::ConfigMap) => BuiltIn::ConfigMap,
+            Self::Plain(Plain::Secret) => BuiltIn::Secret,
+            Self::Plain(Plain::ServiceAccount) => BuiltIn::ServiceAccount,
+            Self::Plain(Plain::Lease) => BuiltIn::Lease,
+            Self::Namespace => BuiltIn::Namespace,
+            Self::Event => BuiltIn::Event {
+                group: EventGroup::Core,
+            },
+            Self::Definition | Self::Custom(_) => return None,
+        })
     }
 
     /// Turns what is stored into what this version shows.

@@ -13,11 +13,7 @@ use crate::status::Status;
 /// What a request is answered with.
 #[derive(Debug)]
 pub(super) struct Answer {
-    code: StatusCode,
-    content_type: &'static str,
-    body: ResponseBody,
-    warnings: Vec<String>,
-    retry_after: Option<u64>,
+    response: Response<ResponseBody>,
     refusal: Option<Status>,
 }
 
@@ -44,54 +40,37 @@ impl Refusal {
 
 impl Answer {
     pub(super) fn json(code: StatusCode, body: Bytes) -> Self {
+        Self::new(code, "application/json", ResponseBody::whole(body))
+    }
+
+    pub(super) fn stream(body: ResponseBody) -> Self {
+        Self::new(StatusCode::OK, "application/json", body)
+    }
+
+    fn new(code: StatusCode, content_type: &'static str, body: ResponseBody) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = code;
+        let content_type = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
         Self {
-            code,
-            content_type: "application/json",
-            body: ResponseBody::whole(body),
-            warnings: Vec::new(),
-            retry_after: None,
+            response,
             refusal: None,
         }
     }
 
-    pub(super) fn value(body: &Value) -> Self {
-        Self::json(StatusCode::OK, Bytes::from(body.to_string()))
-    }
-
-    pub(super) fn text(code: StatusCode, text: impl Into<Bytes>) -> Self {
-        Self {
-            content_type: "text/plain; charset=utf-8",
-            ..Self::json(code, text.into())
+    /// Has the client warned, in the order in which it is to read it.
+    pub(super) fn with_warnings(mut self, warnings: &[String]) -> Self {
+        for warning in warnings {
+            let text = format!("299 - {}", Value::from(warning.as_str()));
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                self.response.headers_mut().append(WARNING, value);
+            }
         }
-    }
-
-    pub(super) fn stream(body: ResponseBody) -> Self {
-        Self {
-            body,
-            ..Self::json(StatusCode::OK, Bytes::new())
-        }
-    }
-
-    pub(super) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
-        self.warnings = warnings;
         self
     }
 
     pub(super) fn into_response(self) -> Response<ResponseBody> {
-        let mut response = Response::new(self.body);
-        *response.status_mut() = self.code;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        for warning in &self.warnings {
-            let text = format!("299 - {}", Value::from(warning.as_str()));
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.append(WARNING, value);
-            }
-        }
-        response
+        self.response
     }
 
     /// The body as JSON, or the refusal.
@@ -99,8 +78,17 @@ impl Answer {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
-        let bytes = self.body.into_bytes().unwrap_or_default();
+        let bytes = self.response.into_body().into_bytes().unwrap_or_default();
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+}
+
+impl From<Response<Bytes>> for Answer {
+    fn from(response: Response<Bytes>) -> Self {
+        Self {
+            response: response.map(ResponseBody::whole),
+            refusal: None,
+        }
     }
 }
 
@@ -109,16 +97,20 @@ impl From<Refusal> for Answer {
         match refusal {
             Refusal::Status(status) => {
                 let body = Bytes::from(status.to_json().to_string());
-                Self {
-                    retry_after: status.retry_after(),
-                    refusal: Some(*status.clone()),
-                    ..Self::json(status.code(), body)
+                let mut answer = Self::json(status.code(), body);
+                if let Some(seconds) = status.retry_after() {
+                    let headers = answer.response.headers_mut();
+                    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
                 }
+                answer.refusal = Some(*status);
+                answer
             }
-            Refusal::Text(code, text) => Self {
-                refusal: Some(Status::new(code, "", text.trim_end())),
-                ..Self::text(code, text)
-            },
+            Refusal::Text(code, text) => {
+                let body = ResponseBody::whole(Bytes::from_static(text.as_bytes()));
+                let mut answer = Self::new(code, "text/plain; charset=utf-8", body);
+                answer.refusal = Some(Status::new(code, "", text.trim_end()));
+                answer
+            }
         }
     }
 }

@@ -12,12 +12,10 @@ use super::{
 };
 use crate::{
     builtin,
-    field::FieldError,
     registry::Served,
     status::{Named, Status},
     store::object::{Object, Stored, key, text},
     strategy::{metadata, metadata_mut},
-    validate,
 };
 use std::sync::Arc;
 
@@ -40,7 +38,7 @@ pub(super) fn create(
         )
         .into());
     }
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, transaction.now())?;
     transaction.dry_run = options::dry_run(request, "CreateOptions")?;
     let object = request.object()?;
     let stored = new_object(transaction, served, request.namespace(), object)?;
@@ -70,7 +68,7 @@ pub(super) fn new_object(
     set_system_fields(transaction, served, &mut object);
     served.strategy.prepare_create(&mut object);
     let generated = generate_name(transaction, served, namespace, &mut object);
-    check(served, &object)?;
+    let object = check(served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
     if transaction.get(served, &key).is_some() {
@@ -209,16 +207,17 @@ fn generate_name(
 }
 
 /// Validates a new object.
-fn check(served: &Served, object: &Object) -> Result<(), Status> {
-    let mut errors: Vec<FieldError> = validate::metadata(
-        metadata(object),
-        served.resource.namespaced,
-        served.strategy.name_rule(),
-    );
-    errors.extend(served.strategy.validate(object));
+fn check(served: &Served, object: Object) -> Result<Object, Status> {
+    let object = Value::Object(object);
+    let errors = served
+        .strategy
+        .validate(&object, served.resource.namespaced);
+    let Value::Object(object) = object else {
+        unreachable!("it was made of an object");
+    };
     if errors.is_empty() {
-        return Ok(());
+        return Ok(object);
     }
-    let name = text(metadata(object), "name");
+    let name = text(metadata(&object), "name");
     Err(Status::invalid(served.kind_named(name), &errors))
 }

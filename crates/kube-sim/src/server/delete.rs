@@ -14,7 +14,7 @@ use super::{
     listing::{ListOptions, Selector},
     negotiate::{Form, Shape},
     options,
-    request::{Request, json_object, unsupported_media_type},
+    request::Request,
     transaction::generation,
 };
 use crate::{
@@ -67,7 +67,7 @@ pub(super) fn delete(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, transaction.now())?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
     transaction.options = Some(Value::Object(options.raw.clone()));
@@ -98,7 +98,7 @@ pub(super) fn collection(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::List)?;
+    let form = Form::of(request, Shape::List, transaction.now())?;
     let listing = ListOptions::read(request, served)?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
@@ -108,14 +108,8 @@ pub(super) fn collection(
         delete_object(transaction, served, stored, &options)?;
     }
     let revision = transaction.state.store.revision();
-    let list = super::read::list_body(
-        form,
-        served,
-        &items,
-        &json!({
-            "resourceVersion": revision.to_string(),
-        }),
-    );
+    let metadata = json!({ "resourceVersion": revision.to_string() });
+    let list = form.list(served, &items, metadata);
     Ok(Answer::json(StatusCode::OK, list.into()))
 }
 
@@ -292,10 +286,7 @@ impl DeleteOptions {
         let raw = if request.body.is_empty() {
             Self::in_query(request)
         } else {
-            if request.content_type() != "application/json" {
-                return Err(unsupported_media_type(&["application/json"]).into());
-            }
-            json_object(&request.body)?
+            request.object()?
         };
         Self::parse(raw).map_err(Refusal::from)
     }

@@ -1,10 +1,19 @@
 //! Which form of an answer a client wants, and how objects take it.
 
+use std::{sync::Arc, time::SystemTime};
+
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header::ACCEPT};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{registry::Served, status::Status, store::object::Stored};
+use super::request::Request;
+use crate::{
+    document,
+    registry::Served,
+    status::Status,
+    store::object::Stored,
+    table::{self, IncludeObject, TableOptions},
+};
 
 /// A form in which objects are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +22,8 @@ pub(super) enum Form {
     Object,
     /// Their metadata alone.
     Metadata,
+    /// A row for each, as of a time.
+    Table(TableOptions, SystemTime),
 }
 
 /// What is asked for: one object (also each object of a watch), or a list.
@@ -26,50 +37,63 @@ const META_VERSION: &str = "meta.k8s.io/v1";
 
 impl Form {
     /// Reads the `Accept` header; the first clause that can be served wins.
-    pub(super) fn of(headers: &HeaderMap, shape: Shape) -> Result<Self, Status> {
-        let mut clauses = headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|clause| !clause.is_empty())
-            .peekable();
-        if clauses.peek().is_none() {
-            return Ok(Self::Object);
+    pub(super) fn of(request: &Request<'_>, shape: Shape, now: SystemTime) -> Result<Self, Status> {
+        let form = document::negotiate(&request.parts.headers, |media, parameters| {
+            if document::is_json(media) {
+                Self::of_parameters(parameters, shape, now)
+            } else {
+                None
+            }
+        });
+        let mut form = form.ok_or_else(not_acceptable)?;
+        if let Self::Table(options, _) = &mut form {
+            options.include = IncludeObject::parse(request.query("includeObject"))?;
         }
-        clauses
-            .find_map(|clause| Self::of_clause(clause, shape))
-            .ok_or_else(not_acceptable)
+        Ok(form)
     }
 
-    fn of_clause(clause: &str, shape: Shape) -> Option<Self> {
-        let mut parts = clause.split(';').map(str::trim);
-        let media = parts.next()?;
-        if !matches!(media, "application/json" | "application/*" | "*/*") {
-            return None;
-        }
-        let mut kind = None;
-        let mut meta = [None, None];
-        for parameter in parts {
-            match parameter.split_once('=') {
-                Some(("as", value)) => kind = Some(value),
-                Some(("g", value)) => meta[0] = Some(value),
-                Some(("v", value)) => meta[1] = Some(value),
-                _ => {}
-            }
-        }
-        let Some(kind) = kind else {
+    fn of_parameters(parameters: &[(&str, &str)], shape: Shape, now: SystemTime) -> Option<Self> {
+        let find = |name| parameters.iter().find(|(key, _)| *key == name);
+        let Some((_, kind)) = find("as") else {
             return Some(Self::Object);
         };
-        if meta != [Some("meta.k8s.io"), Some("v1")] {
+        if find("g") != Some(&("g", "meta.k8s.io")) {
             return None;
         }
-        match (kind, shape) {
-            ("PartialObjectMetadata", Shape::One) | ("PartialObjectMetadataList", Shape::List) => {
+        let version = match find("v") {
+            Some((_, "v1")) => "v1",
+            Some((_, "v1beta1")) => "v1beta1",
+            _ => return None,
+        };
+        match (*kind, shape) {
+            ("Table", _) => Some(Self::Table(
+                TableOptions {
+                    version,
+                    include: IncludeObject::default(),
+                    headers: true,
+                },
+                now,
+            )),
+            ("PartialObjectMetadata", Shape::One) | ("PartialObjectMetadataList", Shape::List)
+                if version == "v1" =>
+            {
                 Some(Self::Metadata)
             }
             _ => None,
+        }
+    }
+
+    /// The same form for the next event of a watch: columns are only named once.
+    pub(super) fn continued(self) -> Self {
+        match self {
+            Self::Table(options, now) => Self::Table(
+                TableOptions {
+                    headers: false,
+                    ..options
+                },
+                now,
+            ),
+            form => form,
         }
     }
 
@@ -84,11 +108,56 @@ impl Form {
                 bytes.push(b'}');
                 bytes.into()
             }
+            Self::Table(options, now) => {
+                let object = Value::Object(served.read(stored));
+                let metadata = json!({ "resourceVersion": stored.revision.to_string() });
+                let table = table::table(&served.resource, [object], metadata, now, options);
+                table.to_string().into()
+            }
         }
     }
 
+    /// A list as it goes over the wire.
+    pub(super) fn list(self, served: &Served, items: &[Arc<Stored>], metadata: Value) -> Vec<u8> {
+        if let Self::Table(options, now) = self {
+            let objects = items
+                .iter()
+                .map(|stored| Value::Object(served.read(stored)));
+            let table = table::table(&served.resource, objects, metadata, now, options);
+            return table.to_string().into_bytes();
+        }
+        let (kind, version) = match self {
+            Self::Metadata => ("PartialObjectMetadataList", META_VERSION.to_owned()),
+            _ => (
+                served.resource.list_kind.as_str(),
+                served.resource.api_version(),
+            ),
+        };
+        let mut body = Vec::with_capacity(128 + items.len() * 512);
+        let head = format!(
+            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",
+            Value::from(kind),
+            Value::from(version),
+        );
+        body.extend_from_slice(head.as_bytes());
+        if items.is_empty() && self == Self::Metadata {
+            // The server makes this list by appending to nothing.
+            body.extend_from_slice(b"null}");
+            return body;
+        }
+        body.push(b'[');
+        for (index, stored) in items.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            self.item(served, stored, &mut body);
+        }
+        body.extend_from_slice(b"]}");
+        body
+    }
+
     /// One item of a list: without its type where the type of the list says it.
-    pub(super) fn item(self, served: &Served, stored: &Stored, bytes: &mut Vec<u8>) {
+    fn item(self, served: &Served, stored: &Stored, bytes: &mut Vec<u8>) {
         match self {
             Self::Object if served.is_custom() => bytes.extend(self.show(served, stored)),
             Self::Object if served.wrote(stored) => {
@@ -101,29 +170,15 @@ impl Form {
                 object.remove("kind");
                 bytes.extend(Value::Object(object).to_string().into_bytes());
             }
-            Self::Metadata => bytes.extend(self.show(served, stored)),
-        }
-    }
-
-    /// The kind and the version of a list of these.
-    pub(super) fn list_type(self, served: &Served) -> (String, String) {
-        match self {
-            Self::Object => (
-                served.resource.list_kind.clone(),
-                served.resource.api_version(),
-            ),
-            Self::Metadata => (
-                "PartialObjectMetadataList".to_owned(),
-                META_VERSION.to_owned(),
-            ),
+            Self::Metadata | Self::Table(..) => bytes.extend(self.show(served, stored)),
         }
     }
 
     /// The object of a bookmark.
     pub(super) fn bookmark(self, served: &Served, revision: u64, initial_end: bool) -> Value {
         let (kind, version) = match self {
-            Self::Object => (served.resource.kind.as_str(), served.resource.api_version()),
             Self::Metadata => ("PartialObjectMetadata", META_VERSION.to_owned()),
+            _ => (served.resource.kind.as_str(), served.resource.api_version()),
         };
         let mut metadata = json!({ "resourceVersion": revision.to_string() });
         if initial_end {

@@ -13,6 +13,7 @@ use super::{
     request::Request,
 };
 use crate::{
+    clock::Clock,
     registry::Served,
     status::Status,
     store::{
@@ -25,10 +26,11 @@ use crate::{
 /// GET of one object.
 pub(super) fn get(
     state: &State,
+    clock: &Clock,
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, clock.now())?;
     let name = request.target.name.as_deref().unwrap_or("");
     let key = key(request.namespace(), name);
     let collection = &served.resource.storage;
@@ -55,42 +57,16 @@ pub(super) fn get(
 /// GET of a collection.
 pub(super) fn list(
     state: &mut State,
+    clock: &Clock,
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::List)?;
+    let form = Form::of(request, Shape::List, clock.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let page = Page::read(state, served, request.namespace(), &options)?;
-    let body = list_body(form, served, &page.items, &page.metadata());
+    let body = form.list(served, &page.items, page.metadata());
     Ok(Answer::json(StatusCode::OK, body.into()))
-}
-
-/// A list as it goes over the wire.
-pub(super) fn list_body(
-    form: Form,
-    served: &Served,
-    items: &[Arc<Stored>],
-    metadata: &Value,
-) -> Vec<u8> {
-    let (kind, version) = form.list_type(served);
-    let mut body = Vec::with_capacity(128 + items.len() * 512);
-    body.extend_from_slice(
-        format!(
-            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[",
-            Value::from(kind),
-            Value::from(version),
-        )
-        .as_bytes(),
-    );
-    for (index, stored) in items.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        form.item(served, stored, &mut body);
-    }
-    body.extend_from_slice(b"]}");
-    body
 }
 
 /// A page of a list.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::answer::Refusal;
 use crate::{
     fault::{Target, Verb, verb},
+    protobuf,
     status::Status,
     store::object::Object,
 };
@@ -82,10 +83,15 @@ impl<'a> Request<'a> {
 
     /// The body as an object.
     pub(super) fn object(&self) -> Result<Object, Refusal> {
-        if self.content_type() != "application/json" {
-            return Err(unsupported_media_type(&["application/json"]).into());
+        let decoded = match self.content_type() {
+            "application/json" => return Ok(json_object(&self.body)?),
+            protobuf::MEDIA_TYPE => protobuf::decode(&self.body)?,
+            _ => return Err(protobuf::unsupported().into()),
+        };
+        match decoded {
+            Value::Object(object) => Ok(object),
+            _ => Err(protobuf::unsupported().into()),
         }
-        json_object(&self.body).map_err(Refusal::from)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request::Parts};
-use serde_json::{Value, json};
 
 use super::{
     ApiServer, State, Transaction,
@@ -14,7 +13,9 @@ use super::{
     update, watch,
 };
 use crate::{
+    discovery,
     fault::Verb,
+    openapi,
     registry::{Registry, Served},
     status::Status,
     strategy::Part,
@@ -28,7 +29,7 @@ pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
     let mut state = server.current();
     let Some(request) = Request::read(parts, body) else {
-        return discovery(&state.registry, parts);
+        return document(&state.registry, parts);
     };
     let served = find(&state.registry, &request)?;
     let answer = serve(server, &mut state, &request, &served);
@@ -47,8 +48,8 @@ fn serve(
     let part = part(request, served)?;
     let clock = &server.shared.clock;
     match request.verb {
-        Verb::Get => read::get(state, request, served),
-        Verb::List => read::list(state, request, served),
+        Verb::Get => read::get(state, clock, request, served),
+        Verb::List => read::list(state, clock, request, served),
         Verb::Watch => watch::watch(server, state, request, served),
         Verb::Create => {
             create::create(&mut Transaction::of(state, clock, request), request, served)
@@ -127,60 +128,16 @@ fn method_not_allowed() -> Refusal {
     .into()
 }
 
-/// Everything that is no resource.
-fn discovery(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
+/// What is asked of the server itself.
+fn document(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
     if parts.method != Method::GET {
         return Err(Refusal::unserved());
     }
-    let path: Vec<&str> = parts
-        .uri
-        .path()
-        .split('/')
-        .filter(|s| !s.is_empty())
-        .collect();
-    match *path.as_slice() {
-        ["api"] => Ok(Answer::value(
-            &json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
-        )),
-        ["api", version] => resources(registry, "", version),
-        ["apis", group, version] => resources(registry, group, version),
-        ["version"] => Ok(Answer::value(
-            &json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3" }),
-        )),
-        ["healthz" | "livez" | "readyz"] => Ok(Answer::text(StatusCode::OK, "ok")),
-        _ => Err(Refusal::unserved()),
-    }
-}
-
-fn resources(registry: &Registry, group: &str, version: &str) -> Result<Answer, Refusal> {
-    let resources: Vec<Value> = registry
-        .all()
-        .iter()
-        .map(|served| &served.resource)
-        .filter(|resource| resource.group == group && resource.version == version)
-        .map(|resource| {
-            json!({
-                "name": resource.plural,
-                "singularName": resource.singular,
-                "namespaced": resource.namespaced,
-                "kind": resource.kind,
-                "verbs": [
-                    "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
-                ],
-            })
-        })
-        .collect();
-    if resources.is_empty() {
-        return Err(Refusal::unserved());
-    }
-    let group_version = match group {
-        "" => version.to_owned(),
-        group => format!("{group}/{version}"),
-    };
-    Ok(Answer::value(&json!({
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": resources,
-    })))
+    let resources = registry.visible();
+    let (path, headers) = (parts.uri.path(), &parts.headers);
+    let query = parts.uri.query().unwrap_or("");
+    discovery::answer(path, headers, &resources)
+        .or_else(|| openapi::answer(path, query, headers, &resources, |_| None))
+        .map(Answer::from)
+        .ok_or_else(Refusal::unserved)
 }

@@ -21,7 +21,6 @@ use crate::{
     status::Status,
     store::object::{Object, Stored, key, text},
     strategy::{Part, Strategy, metadata, metadata_mut, put as put_field},
-    validate,
 };
 
 /// PUT of an object, or of a part.
@@ -31,7 +30,7 @@ pub(super) fn put(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, transaction.now())?;
     transaction.dry_run = options::dry_run(request, "UpdateOptions")?;
     let mut object = request.object()?;
     create::check_type(served, &mut object)?;
@@ -59,7 +58,7 @@ pub(super) fn patch(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, transaction.now())?;
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served))?;
@@ -137,7 +136,6 @@ pub(super) fn update(
         let next = generation(&old) + i64::from(changed);
         metadata_mut(&mut new).insert("generation".to_owned(), next.into());
     }
-    check(served, &new, &old)?;
     metadata_mut(&mut new).insert(
         "resourceVersion".to_owned(),
         stored.revision.to_string().into(),
@@ -145,6 +143,11 @@ pub(super) fn update(
     if new == old {
         return Ok(Arc::clone(stored));
     }
+    let (new, old) = (Value::Object(new), Value::Object(old));
+    check(served, &new, &old, stored.name())?;
+    let Value::Object(new) = new else {
+        unreachable!("it was made of an object");
+    };
     Ok(write(transaction, served, stored, new))
 }
 
@@ -211,13 +214,12 @@ fn keep_system_fields(new: &mut Object, old: &Object) {
     }
 }
 
-fn check(served: &Served, new: &Object, old: &Object) -> Result<(), Status> {
-    let mut errors = validate::metadata_update(metadata(new), metadata(old));
-    errors.extend(served.strategy.validate_update(new, old));
+fn check(served: &Served, new: &Value, old: &Value, name: &str) -> Result<(), Status> {
+    let namespaced = served.resource.namespaced;
+    let errors = served.strategy.validate_update(new, old, namespaced);
     if errors.is_empty() {
         return Ok(());
     }
-    let name = text(metadata(new), "name");
     Err(Status::invalid(served.kind_named(name), &errors))
 }
 

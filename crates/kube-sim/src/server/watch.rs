@@ -43,7 +43,7 @@ pub(super) fn watch(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(&request.parts.headers, Shape::One)?;
+    let form = Form::of(request, Shape::One, server.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let Some(collection) = state.store.collection(&served.resource.storage) else {
@@ -183,19 +183,18 @@ impl Watcher {
             namespace: self.namespace.as_deref().map(|it| it.trim_end_matches('/')),
             after: None,
         };
-        let mut ready = VecDeque::new();
-        let (form, served) = (self.form, &self.served);
-        let selector = &self.selector;
+        let collection = Arc::clone(&self.served.resource.storage);
+        let mut found = Vec::new();
         // A revision that can be read has just been chosen.
-        let _ = state
-            .store
-            .scan(&served.resource.storage, range, at, &mut |stored| {
-                if selector.matches(served, stored) {
-                    ready.push_back(line("ADDED", &form.show(served, stored)));
-                }
-                ControlFlow::Continue(())
-            });
-        self.ready = ready;
+        let _ = state.store.scan(&collection, range, at, &mut |stored| {
+            if self.selector.matches(&self.served, stored) {
+                found.push(Arc::clone(stored));
+            }
+            ControlFlow::Continue(())
+        });
+        for object in found {
+            self.push_object("ADDED", &object);
+        }
         self.seen = at;
     }
 
@@ -208,16 +207,18 @@ impl Watcher {
         let selected = |stored: &&Arc<Stored>| self.selector.matches(&self.served, stored);
         let old = event.old.as_ref().filter(selected);
         let new = event.new.as_ref().filter(selected);
-        let line = match (old, new) {
-            (None, None) => return,
-            (None, Some(new)) => line("ADDED", &self.form.show(&self.served, new)),
-            (Some(_), Some(new)) => line("MODIFIED", &self.form.show(&self.served, new)),
-            (Some(old), None) => {
-                let last = old.at_revision(event.revision);
-                line("DELETED", &self.form.show(&self.served, &last))
-            }
-        };
-        self.ready.push_back(line);
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(new)) => self.push_object("ADDED", new),
+            (Some(_), Some(new)) => self.push_object("MODIFIED", new),
+            (Some(old), None) => self.push_object("DELETED", &old.at_revision(event.revision)),
+        }
+    }
+
+    fn push_object(&mut self, kind: &str, object: &Stored) {
+        let shown = self.form.show(&self.served, object);
+        self.ready.push_back(line(kind, &shown));
+        self.form = self.form.continued();
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {

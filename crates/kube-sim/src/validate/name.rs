@@ -19,7 +19,7 @@ const SUBDOMAIN_MAX: usize = 253;
 
 /// A label of RFC 1123: lower case, digits, `-`; at most 63 bytes.
 pub(crate) fn dns_label(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, LABEL_MAX);
+    let mut errors = too_long(value, LABEL_MAX, "characters");
     if is_dns_label(value) {
         return errors;
     }
@@ -37,7 +37,11 @@ pub(crate) fn dns_label(value: &str) -> Vec<String> {
 
 /// Labels of RFC 1123 with dots in between; at most 253 bytes.
 pub(crate) fn dns_subdomain(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, SUBDOMAIN_MAX);
+    subdomain(value, "characters")
+}
+
+fn subdomain(value: &str, unit: &str) -> Vec<String> {
+    let mut errors = too_long(value, SUBDOMAIN_MAX, unit);
     if !is_dns_subdomain(value) {
         errors.push(format!(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
@@ -50,7 +54,7 @@ pub(crate) fn dns_subdomain(value: &str) -> Vec<String> {
 
 /// A label of RFC 1035: as in RFC 1123, but a letter comes first.
 pub(crate) fn dns_1035_label(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, LABEL_MAX);
+    let mut errors = too_long(value, LABEL_MAX, "characters");
     let starts_well = value.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     if !starts_well || !is_dns_label(value) {
         errors.push(format!(
@@ -95,7 +99,7 @@ pub(crate) fn label_key(key: &str) -> Vec<String> {
             name
         }
         Some((prefix, name)) => {
-            let wrong = dns_subdomain(prefix).into_iter();
+            let wrong = subdomain(prefix, "bytes").into_iter();
             errors.extend(wrong.map(|error| format!("prefix part {error}")));
             name
         }
@@ -104,7 +108,7 @@ pub(crate) fn label_key(key: &str) -> Vec<String> {
         errors.push("name part must be non-empty".to_owned());
     }
     errors.extend(
-        too_long(name, LABEL_MAX)
+        too_long(name, LABEL_MAX, "bytes")
             .into_iter()
             .map(|error| format!("name part {error}")),
     );
@@ -116,19 +120,41 @@ pub(crate) fn label_key(key: &str) -> Vec<String> {
 
 /// The value of a label.
 pub(crate) fn label_value(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, LABEL_MAX);
+    let mut errors = too_long(value, LABEL_MAX, "bytes");
     if !value.is_empty() && !is_label_text(value) {
         errors.push(LABEL_VALUE_HINT.to_owned());
     }
     errors
 }
 
-fn too_long(value: &str, max: usize) -> Vec<String> {
+/// The server counts bytes everywhere, and calls them characters where a name is meant.
+fn too_long(value: &str, max: usize, unit: &str) -> Vec<String> {
     if value.len() > max {
-        vec![format!("must be no more than {max} bytes")]
+        vec![format!("must be no more than {max} {unit}")]
     } else {
         Vec::new()
     }
+}
+
+/// A key of a ConfigMap or a Secret, which may become a file.
+pub(crate) fn config_key(key: &str) -> Vec<String> {
+    let mut errors = too_long(key, SUBDOMAIN_MAX, "characters");
+    let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if key.is_empty() || !key.bytes().all(is_good) {
+        errors.push(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
+             'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is \
+             '[-._a-zA-Z0-9]+')"
+                .to_owned(),
+        );
+    }
+    match key {
+        "." => errors.push("must not be '.'".to_owned()),
+        ".." => errors.push("must not be '..'".to_owned()),
+        _ if key.starts_with("..") => errors.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    errors
 }
 
 fn is_dns_subdomain(value: &str) -> bool {
