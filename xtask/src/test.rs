@@ -23,7 +23,10 @@ use tally::Tally;
 const SIMULATED: [&str; 3] = ["--schedules=1000000", "--seconds=60", "--fail-fast"];
 
 /// What `cargo test` runs by default, and what it leaves out because it needs a control plane.
-const RUNS: [&[&str]; 2] = [&["--workspace"], &["--workspace", "--test", "real"]];
+const RUNS: [&[&str]; 2] = [
+    &["--workspace"],
+    &["--workspace", "--test", "real", "--test", "kubectl"],
+];
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let assets = Assets::find_or_build()?;

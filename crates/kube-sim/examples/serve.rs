@@ -8,5 +8,7 @@ async fn main() -> std::io::Result<()> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "0".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("http://{}", listener.local_addr()?);
-    ApiServer::new().serve(listener, std::future::pending()).await
+    ApiServer::new()
+        .serve(listener, std::future::pending())
+        .await
 }

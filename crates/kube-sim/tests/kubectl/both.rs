@@ -25,13 +25,18 @@ use crate::output::Output;
 ///
 /// # Panics
 ///
-/// At the first command that differs.
+/// At the end, with everything that differs.
 pub(crate) fn check(namespace: &str, commands: &[&str]) {
     let both = Both::shared();
+    let mut differences = String::new();
     for command in commands {
         let [sim, real] = both.run(namespace, command);
-        assert_eq!(sim, real, "sim != real: kubectl {command}");
+        if sim != real {
+            let told = sim.difference(&real);
+            differences.push_str(&format!("\n$ kubectl {command}\n{told}"));
+        }
     }
+    assert!(differences.is_empty(), "{differences}");
 }
 
 /// Makes a namespace on both servers.

@@ -21,7 +21,6 @@ fn resources_are_told_as_the_server_tells_them() {
             "get --raw /readyz",
             "get --raw /livez",
             "get --raw /healthz",
-            "get --raw /apis/sim.example.com",
             "get --raw /api/v2",
             "get --raw /apis/absent.example.com/v1",
             "get --raw /absent",

@@ -22,6 +22,23 @@ impl Output {
     }
 }
 
+impl Output {
+    /// The lines that only one of them has: those of this one with a minus, those of the other one
+    /// with a plus.
+    pub(crate) fn difference(&self, other: &Self) -> String {
+        let (mine, others) = (format!("{self:?}"), format!("{other:?}"));
+        let only = |lines: &str, others: &str, sign: &str| -> String {
+            let known: Vec<&str> = others.lines().collect();
+            let only = lines.lines().filter(|line| !known.contains(line));
+            only.map(|line| format!("  {sign}{line}\n")).collect()
+        };
+        match only(&mine, &others, "-") + &only(&others, &mine, "+") {
+            same if same.is_empty() => format!("  -{mine}\n  +{others}"),
+            different => different,
+        }
+    }
+}
+
 /// As it is on a terminal.
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
