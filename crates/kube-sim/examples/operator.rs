@@ -219,8 +219,10 @@ mod tests {
             .delete("blog", &DeleteParams::default())
             .await
             .unwrap();
-        let gone = is_deleted(&page.metadata.uid.unwrap());
-        await_condition(pages, "blog", gone).await.unwrap();
+        let uid = page.metadata.uid.unwrap();
+        await_condition(pages, "blog", is_deleted(&uid))
+            .await
+            .unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -225,16 +225,13 @@ fn change(written: Written, at: Duration) -> Change {
     Change {
         at,
         by: written.by,
-        is_delete: written.is_delete,
         before: written.before,
         after: written.after,
     }
 }
 
 fn legend() -> Line {
-    Line::dim(
-        "┄ by a label, in other namespaces: the rule's   ─ by ownerReference: the collector's",
-    )
+    Line::dim("┄ belongs to it by label: kube-cascade's   ─ owned: the garbage collector's")
 }
 
 fn last_words(stage: &Stage, took: Duration) -> Vec<Line> {

@@ -84,8 +84,6 @@ const SERVICES: [(&str, &str); 3] = [
 pub(super) struct Written {
     pub(super) at: Instant,
     pub(super) by: Actor,
-    /// Whether it was asked for with a DELETE.
-    pub(super) is_delete: bool,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,
 }
@@ -259,7 +257,6 @@ impl Written {
         Self {
             at: Instant::now(),
             by,
-            is_delete: write.verb() == Verb::Delete,
             before: write.before(),
             after: write.after(),
         }

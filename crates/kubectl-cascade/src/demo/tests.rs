@@ -81,12 +81,8 @@ async fn the_project_goes_last_and_what_is_not_its_own_stays() {
         ("Machine compute/web-0: gone", "Cluster compute/web is gone"),
         ("Machine compute/web-1: gone", "Cluster compute/web is gone"),
         (
-            "Cluster compute/web is gone",
-            "unmarks Network network/blue",
-        ),
-        (
-            "unmarks Network network/blue",
-            "Network network/blue is gone",
+            "Cluster compute/web is gone: shut down",
+            "Network network/blue is gone: Cluster web uses it no more",
         ),
         (
             "Network network/blue is gone",
@@ -122,7 +118,10 @@ async fn the_last_screen_of_a_small_terminal_shows_the_end_of_everything() {
     let last = text.rsplit("\x1b[?25l").next().unwrap_or_default();
     let lines: Vec<_> = last.lines().collect();
     assert!(lines.len() <= 25, "{}: {last}", lines.len());
-    assert!(last.contains("Project apollo        gone"), "{last}");
+    assert!(
+        last.contains("Project apollo         gone         deleted by you"),
+        "{last}"
+    );
     assert!(last.ends_with("\x1b[?25h"), "{last}");
 }
 
