@@ -11,7 +11,15 @@ mod services;
 mod stage;
 mod view;
 
-use std::{env, fs, future::Future, io, net::Ipv4Addr, path::Path, pin::Pin, time::Duration};
+use std::{
+    env, fs,
+    future::Future,
+    io::{self, IsTerminal, Write},
+    net::Ipv4Addr,
+    path::Path,
+    pin::Pin,
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
@@ -23,7 +31,7 @@ use tracing::level_filters::LevelFilter;
 use self::{
     platform::{Platform, Written, kubeconfig},
     screen::Screen,
-    stage::{Change, Stage},
+    stage::{Change, Count, Stage},
     view::Line,
 };
 use crate::{
@@ -139,8 +147,12 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
     platform.populate().await?;
     platform.start_services();
     platform.start_controller()?;
-    println!("export KUBECONFIG={}", path.display());
-    play.open(what_to_type(&path, &log))?;
+    let line = format!("export KUBECONFIG={}", path.display());
+    // On a terminal that shows both streams, once is enough.
+    if !(play.screen.is_live() && io::stdout().is_terminal()) {
+        writeln!(io::stdout(), "{line}")?;
+    }
+    play.open(what_to_type(&line, &log))?;
     match play.serve().await {
         Err(Ended::Stopped) => Ok(()),
         ended => ended,
@@ -235,38 +247,41 @@ fn legend() -> Line {
 }
 
 fn last_words(stage: &Stage, took: Duration) -> Vec<Line> {
-    let count = stage.count();
+    let Count {
+        by_controller,
+        by_collector,
+    } = stage.count();
     let (program, seconds) = (program(), took.as_secs_f64());
     vec![
         Line::bold(format!(
-            "Project {PROJECT} went last, after {seconds:.1} s. {} objects live on.",
-            count.alive
+            "Project {PROJECT} went last, {seconds:.1} s after its deletion; what others use lives on."
         )),
         Line::plain(format!(
-            "{} dependents deleted by kube-cascade, {} children of theirs by the collector.",
-            count.by_controller, count.by_collector
+            "Kubernetes alone would have left {} objects behind: {by_controller} by label, \
+             {by_collector} owned by those.",
+            by_controller + by_collector
         )),
         Line::default(),
         Line::plain("Try next:"),
         Line::plain(format!(
-            "  {program} demo --serve    # the platform, for kubectl"
+            "  {program} demo --serve    # the same, for kubectl"
         )),
         Line::plain(format!(
-            "  {program} run --help      # the controller, with rules of yours"
+            "  {program} run --help      # the controller, on a cluster"
         )),
         Line::plain(format!(
-            "  {program} release --help  # to take its holds off again"
+            "  {program} release --help  # to take its holds off"
         )),
     ]
 }
 
-fn what_to_type(kubeconfig: &Path, log: &Path) -> Vec<Line> {
+fn what_to_type(kubeconfig: &str, log: &Path) -> Vec<Line> {
     vec![
         Line::bold("The platform is up, and the controller runs in it. In another terminal:"),
-        Line::plain(format!("  export KUBECONFIG={}", kubeconfig.display())),
+        Line::plain(format!("  {kubeconfig}")),
         Line::plain("  kubectl get projects,clusters,networks,volumes --all-namespaces"),
         Line::plain("  kubectl delete project apollo"),
-        Line::plain("  kubectl events --for project/gemini"),
+        Line::plain("  kubectl events"),
         Line::dim(format!(
             "Ctrl-C ends it. The controller's log: {}",
             log.display()

@@ -154,12 +154,11 @@ pub(super) struct Row<'a> {
     pub(super) note: String,
 }
 
-/// How many objects are in which state.
+/// How many objects are gone, by who deleted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) by_controller: usize,
     pub(super) by_collector: usize,
-    pub(super) alive: usize,
 }
 
 /// All there is to see.
@@ -227,7 +226,14 @@ impl Stage {
         let mut told = match (before, object.state) {
             (None, _) => return vec![(format!("creates {object}"), state)],
             (Some(State::Live), State::Terminating | State::Gone) => {
-                vec![(format!("DELETE {object}: {}", object.state), state)]
+                let what = match change.by {
+                    Actor::You => {
+                        let kind = object.kind.to_lowercase();
+                        format!("kubectl delete {kind} {}", object.name)
+                    }
+                    _ => format!("DELETE {object}"),
+                };
+                vec![(format!("{what}: {}", object.state), state)]
             }
             (Some(State::Terminating), State::Gone) => {
                 let last = old.iter().find_map(|name| self.was_kept(name));
@@ -367,6 +373,7 @@ impl Stage {
             }
             State::Terminating => self.waits_for(uid, object),
             State::Gone => match &object.deleted_by {
+                Some(Actor::Collector) => "deleted by the collector".to_owned(),
                 Some(by) => format!("deleted by {by}"),
                 None => String::new(),
             },
@@ -426,14 +433,13 @@ impl Stage {
             .filter(move |object| object.is_project() && object.name == name)
     }
 
-    /// Who deleted how much, and what is alive.
+    /// Who deleted how much.
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();
         for object in self.objects.values() {
             match (object.state, &object.deleted_by) {
                 (State::Gone, Some(Actor::Controller)) => count.by_controller += 1,
                 (State::Gone, Some(Actor::Collector)) => count.by_collector += 1,
-                (State::Live, _) => count.alive += 1,
                 _ => {}
             }
         }

@@ -138,7 +138,7 @@ fn what_terminates_says_what_it_waits_for_in_the_order_in_which_that_goes() {
     ));
     assert_eq!(note(&stage, "apollo"), "held: goes last");
     stage.apply(&change(Actor::Collector, Some(&subnet), None));
-    assert_eq!(note(&stage, "s"), "deleted by collector");
+    assert_eq!(note(&stage, "s"), "deleted by the collector");
     assert_eq!(note(&stage, "blue"), "in use by Cluster web");
     let last = kept_by(network, &finalizers[..1]);
     assert_eq!(
@@ -167,7 +167,7 @@ fn a_deletion_is_told_as_it_begins_and_as_it_ends() {
     let going = terminating(held.clone());
     assert_eq!(
         stage.told(&change(Actor::You, Some(&held), Some(&going))),
-        ["you DELETE Project here/apollo: terminating"]
+        ["you kubectl delete project apollo: terminating"]
     );
     assert!(stage.has_project("apollo"));
     assert_eq!(
