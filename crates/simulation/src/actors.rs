@@ -210,7 +210,11 @@ impl State {
                 _ => (*self.dice.pick(&REGIONS).unwrap_or(&REGIONS[0])).to_owned(),
             }
         });
-        let value = if is_short(&value) { value } else { "other".to_owned() };
+        let value = if is_short(&value) {
+            value
+        } else {
+            "other".to_owned()
+        };
         let label = if self.dice.percent(6) {
             "example.com/bystander"
         } else {
@@ -459,7 +463,9 @@ impl State {
     fn create_definition(&mut self, ground: &Ground, kind: Kind) {
         let definitions = "customresourcedefinitions";
         let name = kind.definition_name();
-        let found = ground.server.get("apiextensions.k8s.io", definitions, None, &name);
+        let found = ground
+            .server
+            .get("apiextensions.k8s.io", definitions, None, &name);
         if found.is_none() {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             request(ground, &Method::POST, path, &kind.definition());
@@ -495,7 +501,11 @@ fn existing(ground: &Ground, kind: Kind) -> Vec<Life> {
 }
 
 fn path(life: &Life) -> String {
-    format!("{}/{}", life.kind.path(life.namespace.as_deref()), life.name)
+    format!(
+        "{}/{}",
+        life.kind.path(life.namespace.as_deref()),
+        life.name
+    )
 }
 
 fn definition_path(kind: Kind) -> String {

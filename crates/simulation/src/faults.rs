@@ -145,8 +145,12 @@ impl Fault {
         ];
         let calls = match dice.below(4) {
             0 => Calls::All,
-            1 => dice.pick(&kinds).map_or(Calls::All, |kind| Calls::About(*kind)),
-            _ => dice.pick(&verbs).map_or(Calls::All, |verb| Calls::Of(*verb)),
+            1 => dice
+                .pick(&kinds)
+                .map_or(Calls::All, |kind| Calls::About(*kind)),
+            _ => dice
+                .pick(&verbs)
+                .map_or(Calls::All, |verb| Calls::Of(*verb)),
         };
         let codes = [500, 503, 504, 403, 409, 401];
         let bytes = usize::try_from(dice.within(0..400)).unwrap_or(0);
@@ -200,9 +204,7 @@ impl Fault {
         let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
         let action = match self.what {
             What::Status(code) => Action::answer(Answer::status(status(code))),
-            What::Busy(seconds) => {
-                Action::answer(Answer::status(status(429)).retry_after(seconds))
-            }
+            What::Busy(seconds) => Action::answer(Answer::status(status(429)).retry_after(seconds)),
             What::NotServed => Action::answer(Answer::text(status(404), "404 page not found\n")),
             What::LostRequest => Action::reset_before(),
             What::LostReply => Action::reset_after(),

@@ -159,7 +159,9 @@ impl Line {
         head.headers.insert(REPLICA, name);
         let told = format!("{} {}", head.method, head.uri);
         let sent = ground.now();
-        ground.actors.disturb(&ground, &head.method, head.uri.path());
+        ground
+            .actors
+            .disturb(&ground, &head.method, head.uri.path());
         inspect(&ground, &replica.name, &head, &body);
         let request = Request::from_parts(head, Body::from(body));
         let answer = below.oneshot(request).await;
@@ -169,7 +171,10 @@ impl Line {
         };
         ground.trace.line(ground.now(), || {
             let took = (ground.now() - sent).as_millis();
-            format!("{} #{number} {told} -> {status} after {took} ms", replica.name)
+            format!(
+                "{} #{number} {told} -> {status} after {took} ms",
+                replica.name
+            )
         });
         if replica.is_alive() && replica.death == Some(Death::After(number)) {
             ground.trace.line(ground.now(), || {
@@ -200,7 +205,9 @@ impl Service<Request<Body>> for Line {
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("replica", &self.replica).finish_non_exhaustive()
+        f.debug_struct("Line")
+            .field("replica", &self.replica)
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,7 +220,9 @@ fn inspect(ground: &Ground, replica: &str, head: &Parts, body: &Bytes) {
         else {
             return;
         };
-        ground.oracle.listed(ground.now(), replica, query(path, selector));
+        ground
+            .oracle
+            .listed(ground.now(), replica, query(path, selector));
         return;
     }
     let Some(kind) = kind_of(path) else { return };
@@ -247,7 +256,12 @@ fn inspect(ground: &Ground, replica: &str, head: &Parts, body: &Bytes) {
 /// Who holds the Lease, if anybody.
 fn holder(server: &ApiServer) -> Option<String> {
     let name = format!("kube-cascade-{INSTALLATION}");
-    let lease = server.get("coordination.k8s.io", "leases", Some(LEASE_NAMESPACE), &name)?;
+    let lease = server.get(
+        "coordination.k8s.io",
+        "leases",
+        Some(LEASE_NAMESPACE),
+        &name,
+    )?;
     let holder = lease["spec"]["holderIdentity"].as_str()?;
     (!holder.is_empty()).then(|| holder.to_owned())
 }

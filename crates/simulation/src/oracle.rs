@@ -111,7 +111,9 @@ impl Oracle {
         if change.plural == "customresourcedefinitions" {
             let name = change.after.or(change.before);
             let name = name.and_then(|object| object["metadata"]["name"].as_str());
-            let (plural, group) = name.and_then(|name| name.split_once('.')).unwrap_or_default();
+            let (plural, group) = name
+                .and_then(|name| name.split_once('.'))
+                .unwrap_or_default();
             if let Some(kind) = Kind::of(group, plural) {
                 let truth = &mut state.truth;
                 truth.write_definition(now, kind, change.before, change.after);
@@ -195,10 +197,17 @@ impl State {
 
     fn expect_other(&mut self, now: Moment, change: &Change<'_>) {
         if let Author::Replica(replica) = change.author {
-            let name = change.after.or(change.before).map(place).unwrap_or_default();
+            let name = change
+                .after
+                .or(change.before)
+                .map(place)
+                .unwrap_or_default();
             self.violated(
                 now,
-                format!("{replica} wrote {} {name}, which is no business of it", change.plural),
+                format!(
+                    "{replica} wrote {} {name}, which is no business of it",
+                    change.plural
+                ),
             );
         }
     }
@@ -296,7 +305,9 @@ impl State {
         }
         let name = rule.name;
         let Some(deleted) = upstream.terminating else {
-            return Some(format!("the hold of rule {name} was taken off while it is alive"));
+            return Some(format!(
+                "the hold of rule {name} was taken off while it is alive"
+            ));
         };
         for dependent in &rule.dependents {
             let matching = |life: &&Life| {
@@ -474,9 +485,7 @@ fn justified(
 /// upstreams of this name or their definition changed.
 fn moments(truth: &Truth, rule: &Rule, upstream: &Life, object: &Life, now: Moment) -> Vec<u64> {
     let recent = |moment: &Moment| {
-        moment.seq >= object.version.seq
-            && moment.seq < now.seq
-            && moment.at + STALE >= now.at
+        moment.seq >= object.version.seq && moment.seq < now.seq && moment.at + STALE >= now.at
     };
     let of_name = truth
         .of(rule.upstream)
@@ -515,7 +524,11 @@ fn permitted(
         .of(rule.upstream)
         .find(|other| other.exists_at(seq) && is_namesake(rule, upstream, other))
     {
-        return Err(format!("{} (uid {}) has the same ID", other.place(), other.uid));
+        return Err(format!(
+            "{} (uid {}) has the same ID",
+            other.place(),
+            other.uid
+        ));
     }
     match truth.definition_at(rule.upstream, seq) {
         Some(one) if one.terminating.is_some_and(|since| since.seq <= seq) => {
@@ -530,7 +543,11 @@ fn permitted(
     if !upstream.terminating_at(seq) && upstream.exists_at(seq) {
         return Err("it is alive".to_owned());
     }
-    if rule.hold && upstream.gone.is_some_and(|gone| gone.seq <= object.created.seq) {
+    if rule.hold
+        && upstream
+            .gone
+            .is_some_and(|gone| gone.seq <= object.created.seq)
+    {
         return Err("it was gone before the object was created".to_owned());
     }
     Ok(())
@@ -551,7 +568,10 @@ fn exceeds(truth: &Truth, rule: &Rule, upstream: &Life, id: &str, now: Moment) -
     if matching(now.seq - 1) <= rule.limit {
         return false;
     }
-    let first = upstream.terminating.or(upstream.gone).map_or(0, |moment| moment.seq);
+    let first = upstream
+        .terminating
+        .or(upstream.gone)
+        .map_or(0, |moment| moment.seq);
     (first..now.seq).all(|seq| matching(seq) > rule.limit)
 }
 
@@ -560,7 +580,12 @@ fn other_changes(before: &Value, after: &Value) -> Option<String> {
     let stripped = |object: &Value| {
         let mut object = object.clone();
         if let Some(meta) = object["metadata"].as_object_mut() {
-            for field in ["finalizers", "resourceVersion", "generation", "managedFields"] {
+            for field in [
+                "finalizers",
+                "resourceVersion",
+                "generation",
+                "managedFields",
+            ] {
                 meta.remove(field);
             }
         }

@@ -333,7 +333,9 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     disturb(&ground, &script, &faults, &handles).await;
     script.trouble.end(&faults);
     ground.actors.heal(&ground);
-    ground.trace.line(ground.now(), || "nobody disturbs any more".to_owned());
+    ground
+        .trace
+        .line(ground.now(), || "nobody disturbs any more".to_owned());
     let converged = converge(&ground, &script).await;
     crew.shutdown().await;
     Verdict {
@@ -347,12 +349,7 @@ async fn play(seed: u64, options: &Options) -> Verdict {
 }
 
 /// Plays what happens at times of its own.
-async fn disturb(
-    ground: &Ground,
-    script: &Script,
-    faults: &Faults,
-    handles: &[replica::Handle],
-) {
+async fn disturb(ground: &Ground, script: &Script, faults: &Faults, handles: &[replica::Handle]) {
     let begun = Instant::now();
     let acts = script.acts.iter().map(|at| (*at, None));
     let events = script.events.iter().map(|(at, event)| (*at, Some(*event)));
@@ -373,7 +370,9 @@ async fn disturb(
             ground.actors.act(ground);
             continue;
         };
-        ground.trace.line(ground.now(), || format!("event: {event:?}"));
+        ground
+            .trace
+            .line(ground.now(), || format!("event: {event:?}"));
         match event {
             Event::Outage(lasts) => {
                 faults.down();
@@ -485,9 +484,9 @@ fn watch_writes(ground: &Ground) {
 }
 
 fn tell(ground: &Ground, script: &Script) {
-    ground.trace.line(ground.now(), || {
-        format!("rules:\n{}", script.world.yaml())
-    });
+    ground
+        .trace
+        .line(ground.now(), || format!("rules:\n{}", script.world.yaml()));
     ground.trace.line(ground.now(), || format!("{script}"));
 }
 

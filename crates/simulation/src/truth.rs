@@ -149,7 +149,13 @@ pub struct Truth {
 
 impl Truth {
     /// Takes in one write: what an object was before, and what it is now.
-    pub fn write(&mut self, now: Moment, kind: Kind, before: Option<&Value>, after: Option<&Value>) {
+    pub fn write(
+        &mut self,
+        now: Moment,
+        kind: Kind,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) {
         self.now = Some(now);
         let Some(object) = after.or(before) else {
             return;
@@ -162,7 +168,9 @@ impl Truth {
             }
             return;
         }
-        let definition = self.definition(kind).map_or_else(String::new, |one| one.uid.clone());
+        let definition = self
+            .definition(kind)
+            .map_or_else(String::new, |one| one.uid.clone());
         let life = self.objects.entry(uid.clone()).or_insert_with(|| Life {
             kind,
             namespace: meta["namespace"].as_str().map(str::to_owned),

@@ -50,8 +50,18 @@ fn a_trace_that_nobody_writes_down_changes_nothing() {
         };
         let written = schedule::run(seed, &options);
         assert_eq!(
-            (silent.calls, silent.judged, silent.converged, silent.violations),
-            (written.calls, written.judged, written.converged, written.violations),
+            (
+                silent.calls,
+                silent.judged,
+                silent.converged,
+                silent.violations
+            ),
+            (
+                written.calls,
+                written.judged,
+                written.converged,
+                written.violations
+            ),
             "seed {seed}"
         );
     }

@@ -252,11 +252,7 @@ impl Action {
     pub(super) fn decides(&self) -> bool {
         matches!(
             self.0,
-            Kind::Answer(_)
-                | Kind::ResetBefore
-                | Kind::ResetAfter
-                | Kind::Stall
-                | Kind::StallAfter
+            Kind::Answer(_) | Kind::ResetBefore | Kind::ResetAfter | Kind::Stall | Kind::StallAfter
         )
     }
 }

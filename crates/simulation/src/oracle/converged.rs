@@ -63,7 +63,10 @@ fn of_upstream(rule: &Rule, truth: &Truth, upstream: &Life, left: &mut Vec<Unfin
     }
     for dependent in &dependents {
         if dependent.terminating.is_none() {
-            tell(format!("{} is alive, but {place} is being deleted", dependent.place()));
+            tell(format!(
+                "{} is alive, but {place} is being deleted",
+                dependent.place()
+            ));
         }
     }
     if dependents.is_empty() && held {
@@ -82,7 +85,9 @@ fn of_gone(rule: &Rule, truth: &Truth, upstream: &Life, left: &mut Vec<Unfinishe
     }
     let gone = upstream.gone.map_or(0, |gone| gone.seq);
     for dependent in dependents {
-        let since = dependent.label_since(rule.label).map_or(u64::MAX, |since| since.seq);
+        let since = dependent
+            .label_since(rule.label)
+            .map_or(u64::MAX, |since| since.seq);
         if dependent.terminating.is_none() && since < gone {
             let place = upstream.place();
             let what = format!("{} is alive, but {place} is gone", dependent.place());

@@ -133,15 +133,16 @@ pub(super) fn supervise(
             };
             let installation = INSTALLATION.parse().expect("it is a good name");
             let seed = crew.seed ^ Dice::new(nth as u64).next();
-            let mut controller =
-                Controller::new(rules.clone(), installation, client(), client())
-                    .identity(replica.name.clone())
-                    .seed(seed)
-                    .clock(crew.clock(number, &ground));
+            let mut controller = Controller::new(rules.clone(), installation, client(), client())
+                .identity(replica.name.clone())
+                .seed(seed)
+                .clock(crew.clock(number, &ground));
             if crew.leased {
                 controller = controller.lease(client(), LEASE_NAMESPACE);
             }
-            ground.trace.line(ground.now(), || format!("{} starts", replica.name));
+            ground
+                .trace
+                .line(ground.now(), || format!("{} starts", replica.name));
             tokio::select! {
                 biased;
                 () = replica.died.notified() => {}
@@ -153,7 +154,9 @@ pub(super) fn supervise(
             }
             // Nothing of it reaches the server any more, whatever is left of its tasks.
             replica.kill();
-            ground.trace.line(ground.now(), || format!("{} is no more", replica.name));
+            ground
+                .trace
+                .line(ground.now(), || format!("{} is no more", replica.name));
             sleep(crew.restart).await;
         }
     };
