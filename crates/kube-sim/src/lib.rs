@@ -9,6 +9,7 @@ mod field;
 mod json;
 mod patch;
 mod resource;
+mod schema;
 mod selector;
 mod shape;
 mod status;
