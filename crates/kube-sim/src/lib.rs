@@ -4,6 +4,7 @@
 //! So far the crate holds its [`fault`] layer: one set of rules that breaks API calls on purpose,
 //! either under a client in the same process or as a reverse proxy in front of a real API server.
 
+mod definition;
 pub mod fault;
 mod field;
 mod json;

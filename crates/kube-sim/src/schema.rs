@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use crate::field::{FieldError, Path};
 
-pub(crate) use accept::check as check_definition;
+pub(crate) use accept::{check as check_definition, warnings};
 use format::Format;
 
 /// The schema of one version of a custom resource.

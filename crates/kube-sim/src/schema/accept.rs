@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::check::Check;
 use super::format::Format;
-use super::{Idiom, Node, pattern, prune};
+use super::{Idiom, Node, prune};
 use crate::field::{FieldError, Path};
 
 mod openapi;
@@ -205,11 +205,6 @@ fn unevaluated(schema: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
     if let Some(name) = schema.get("format").and_then(Value::as_str) {
         if Format::of(name, Node::compile(schema).kind).is_err() {
             refuse("format", "this format");
-        }
-    }
-    if let Some(text) = schema.get("pattern").and_then(Value::as_str) {
-        if pattern::compile(text).is_err() {
-            refuse("pattern", "this regular expression");
         }
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {

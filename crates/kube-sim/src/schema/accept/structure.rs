@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::map;
 use crate::field::{FieldError, Path};
-use crate::schema::Idiom;
+use crate::schema::{Idiom, pattern};
 
 /// Where in a schema a schema stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -213,6 +213,12 @@ fn value_validation(
     }
     if let Some(inner) = schema.get("not") {
         nested(inner, path.child("not"), None, errors);
+    }
+    let text = schema.get("pattern").and_then(Value::as_str);
+    if let Some((text, Err(why))) = text.map(|text| (text, pattern::compile(text))) {
+        let why =
+            format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
+        errors.push(FieldError::invalid(path.child("pattern"), text, why));
     }
 }
 
