@@ -79,6 +79,7 @@ impl Fence {
                     return;
                 }
                 tokio::select! {
+                    biased;
                     () = sleep_until(until) => {}
                     changed = deadline.changed() => if changed.is_err() {
                         return;

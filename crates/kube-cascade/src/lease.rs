@@ -27,7 +27,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::fence::Fence;
+use crate::{clock::Clock, fence::Fence};
 use contender::Contender;
 pub use live::live_record;
 pub use record::LeaseRecord;
@@ -57,6 +57,7 @@ pub struct Lease {
     timing: LeaseTiming,
     annotations: BTreeMap<String, String>,
     refuse_if: Box<Refusal>,
+    clock: Clock,
     observed: watch::Sender<Observed>,
 }
 
@@ -129,6 +130,7 @@ impl Term {
         let (lost, shutdown) = (self.fence.lost(), self.shutdown.clone());
         async move {
             tokio::select! {
+                biased;
                 () = lost => {}
                 () = shutdown => {}
             }
@@ -161,6 +163,7 @@ impl Lease {
             timing: LeaseTiming::default(),
             annotations: BTreeMap::new(),
             refuse_if: Box::new(|_| None),
+            clock: Clock::system(),
             observed: watch::Sender::new(Observed::Unknown),
         }
     }
@@ -195,6 +198,14 @@ impl Lease {
         refusal: impl Fn(&LeaseRecord) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.refuse_if = Box::new(refusal);
+        self
+    }
+
+    /// The clock by which the Lease's times are written, for people and other tools; nothing here
+    /// reads them.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

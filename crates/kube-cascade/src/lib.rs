@@ -18,8 +18,10 @@
 //! - [`memory`]: a source in memory. `conformance`: what every source must show.
 //! - [`cascade`]: what is selected, planned and judged, and `CascadingDelete`, which deletes it.
 //! - [`hold`]: the finalizer that keeps an upstream until its dependents are gone.
+//! - [`reference`]: finalizers that say "in use by", which a deletion waits for.
 //! - `kubernetes`: the source that watches one kind, and how calls fail.
 //! - `lease`, `fence`: one of several processes works, and knows when it no longer may.
+//! - [`clock`]: a wall clock, for what people read.
 //! - [`object`], [`names`]: kinds, references to objects, and the grammars of names.
 //!
 //! # Examples
@@ -108,9 +110,11 @@
 
 pub mod cascade;
 mod chain;
+pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod consumer;
+mod digest;
 pub mod envelope;
 #[cfg(feature = "kubernetes")]
 pub mod fence;
@@ -123,6 +127,7 @@ pub mod memory;
 pub mod names;
 pub mod object;
 pub mod queue;
+pub mod reference;
 pub mod source;
 
 #[cfg(feature = "kubernetes")]
@@ -131,4 +136,5 @@ pub use consumer::{ConsumeError, Consumer, Delivery, Outcome, ParkReason, Parked
 pub use envelope::{Envelope, InvalidResourceId, Key, ResourceId, State};
 pub use object::{Kind, ObjectRef};
 pub use queue::Queue;
+pub use reference::{Reference, ReferenceStyle};
 pub use source::{Feed, Malformed, Snapshot, Source, SourceError};

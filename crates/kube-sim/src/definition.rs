@@ -12,19 +12,16 @@ use serde_json::{Value, json};
 use crate::field::FieldError;
 use crate::resource::{Origin, Resource};
 use crate::schema::{self, Schema};
+use crate::strategy::{Custom, Strategy};
 use crate::validate::{self, NameRule};
 
 /// One version of what a definition defines.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) resource: Resource,
+    pub(crate) strategy: Strategy,
     /// Whether clients see it.
     pub(crate) served: bool,
-    /// Whether objects are stored in it.
-    pub(crate) storage: bool,
-    pub(crate) schema: Arc<Schema>,
-    /// The fields that its objects can be selected by.
-    pub(crate) selectable: Vec<String>,
 }
 
 /// Fills in what may be left out of a definition: names, and how versions are converted.
@@ -99,6 +96,16 @@ pub(crate) fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
     found
 }
 
+/// Sets the status of a definition that is created.
+pub(crate) fn begin(definition: &mut Value) {
+    let stored = stored_versions(definition, &Value::Null);
+    definition["status"] = json!({
+        "conditions": null,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": stored,
+    });
+}
+
 /// `status.storedVersions` of a definition that takes the place of another, or of nothing.
 pub(crate) fn stored_versions(new: &Value, old: &Value) -> Vec<String> {
     let stored = old
@@ -134,16 +141,17 @@ fn one_version(definition: &Value, version: &Value) -> Version {
         items.into_iter().flatten().map(text).collect()
     };
     let namespaced = spec["scope"] == "Namespaced";
-    let fields = version["selectableFields"].as_array();
-    let mut selectable = vec!["metadata.name".to_owned()];
+    let mut fields = vec!["metadata.name".to_owned()];
     if namespaced {
-        selectable.push("metadata.namespace".to_owned());
+        fields.push("metadata.namespace".to_owned());
     }
-    selectable.extend(fields.into_iter().flatten().map(|field| {
+    let selectable = version["selectableFields"].as_array();
+    fields.extend(selectable.into_iter().flatten().map(|field| {
         let path = text(&field["jsonPath"]);
         path.trim_start_matches('.').to_owned()
     }));
     let columns = version["additionalPrinterColumns"].as_array();
+    let status = version["subresources"]["status"].is_object();
     Version {
         resource: Resource {
             group: text(&spec["group"]),
@@ -155,7 +163,7 @@ fn one_version(definition: &Value, version: &Value) -> Version {
             short_names: list(&names["shortNames"]),
             categories: list(&names["categories"]),
             namespaced,
-            status: version["subresources"]["status"].is_object(),
+            status,
             storage: qualified_name(definition).into(),
             origin: Origin::Definition {
                 uid: text(&definition["metadata"]["uid"]).into(),
@@ -163,10 +171,13 @@ fn one_version(definition: &Value, version: &Value) -> Version {
             },
             columns: columns.cloned().unwrap_or_default(),
         },
+        strategy: Strategy::Custom(Custom {
+            storage: version["storage"] == true,
+            status,
+            fields,
+            schema: Arc::new(Schema::compile(schema_of(version))),
+        }),
         served: version["served"] == true,
-        storage: version["storage"] == true,
-        schema: Arc::new(Schema::compile(schema_of(version))),
-        selectable,
     }
 }
 

@@ -1,19 +1,35 @@
-//! Testing software that talks to a Kubernetes API, without a cluster and with every fault on
-//! demand.
+//! An in-memory Kubernetes API for tests, and every fault on demand.
 //!
-//! So far the crate holds its [`fault`] layer: one set of rules that breaks API calls on purpose,
-//! either under a client in the same process or as a reverse proxy in front of a real API server.
+//! [`ApiServer`] answers as kube-apiserver 1.36 does, with its garbage collector and the
+//! controllers of Namespaces and of CustomResourceDefinitions. The [`fault`] layer breaks API
+//! calls on purpose: under a client in the same process, or as a reverse proxy in front of any
+//! API server.
 
+mod builtin;
+mod clock;
+mod controllers;
 mod definition;
+mod discovery;
+mod document;
 pub mod fault;
 mod field;
 mod json;
+mod openapi;
 mod patch;
+mod protobuf;
+mod random;
+mod registry;
 mod resource;
 mod schema;
 mod selector;
+mod serve;
+mod server;
 mod shape;
 mod status;
+mod store;
+mod strategy;
+mod table;
 mod validate;
 
+pub use server::{ApiServer, Author, Builder, ResponseBody, Snapshot, View, Write};
 pub use status::Status;

@@ -19,6 +19,8 @@ pub struct Status {
     message: String,
     /// Some answers carry details with nothing in them, others none at all.
     details: Option<Map<String, Value>>,
+    /// Where a list can go on that could not be continued as it was begun.
+    resume: Option<String>,
 }
 
 /// A resource as errors name it.
@@ -33,7 +35,7 @@ pub(crate) struct Named<'a> {
 }
 
 impl Named<'_> {
-    fn details(self) -> Map<String, Value> {
+    pub(crate) fn details(self) -> Map<String, Value> {
         let mut details = Map::new();
         for (key, value) in [
             ("name", self.name),
@@ -48,7 +50,7 @@ impl Named<'_> {
     }
 
     /// `networks.region.example.com`, or `configmaps` in the core group.
-    fn qualified(self) -> String {
+    pub(crate) fn qualified(self) -> String {
         if self.group.is_empty() {
             self.resource.to_owned()
         } else {
@@ -65,6 +67,7 @@ impl Status {
             reason,
             message: message.into(),
             details: None,
+            resume: None,
         }
     }
 
@@ -131,6 +134,7 @@ impl Status {
             reason: "Invalid",
             message: message.to_owned(),
             details: Some(Map::new()),
+            resume: None,
         }
     }
 
@@ -145,7 +149,15 @@ impl Status {
             reason,
             message,
             details: Some(object.details()),
+            resume: None,
         }
+    }
+
+    /// Has details, with nothing in them yet.
+    #[must_use]
+    pub(crate) fn with_details(mut self) -> Self {
+        self.details.get_or_insert_default();
+        self
     }
 
     /// Adds to the details, for instance `retryAfterSeconds`.
@@ -154,6 +166,18 @@ impl Status {
         let details = self.details.get_or_insert_default();
         details.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Adds a token with which the list can go on.
+    #[must_use]
+    pub(crate) fn with_continue(mut self, token: String) -> Self {
+        self.resume = Some(token);
+        self
+    }
+
+    /// After how many seconds the client may try again, if it is told so.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.details.as_ref()?.get("retryAfterSeconds")?.as_u64()
     }
 
     /// The HTTP status.
@@ -187,6 +211,9 @@ impl Status {
         });
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();
+        }
+        if let Some(token) = &self.resume {
+            status["metadata"]["continue"] = token.as_str().into();
         }
         if let Some(details) = &self.details {
             status["details"] = Value::Object(details.clone());

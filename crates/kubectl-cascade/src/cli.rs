@@ -19,9 +19,8 @@ use kube_cascade::{
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    controller,
     exit::{self, Exit, Failure},
-    logging, release,
+    logging, release, run,
 };
 
 /// Runs the command line and says how it ended. The first argument is the program's own name.
@@ -57,7 +56,7 @@ fn execute(cli: Cli) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Failure, error))?;
     runtime.block_on(async {
         match cli.command {
-            Command::Run(options) => controller::run(options).await,
+            Command::Run(options) => run::run(options).await,
             Command::Release(options) => release::run(options).await,
         }
     })

@@ -1,18 +1,20 @@
 //! The controller: leads, and serves every rule while it does.
 //!
 //! Owns how the parts of a running controller are put together and how they end. What a rule does
-//! is in `serve`, what it tells in [`telemetry`](crate::telemetry).
+//! is in `serve`, what it tells in [`telemetry`](crate::telemetry), and what only a process of its
+//! own needs in [`run`](crate::run).
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use kube_cascade::{
-    cascade::Pace,
+    cascade::{Observer, Pace},
+    clock::Clock,
+    hold::Installation,
     lease::{Lease, Observed, Term},
 };
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
@@ -20,15 +22,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{InstallationOptions, RunOptions},
-    clusters::{Asker, Clusters},
     events::EventRecorder,
     exit::{Exit, Failure, one_line},
-    health::{self, Health},
+    health::Health,
     installation,
     metrics::Metrics,
-    rules::{self, RuleSet},
-    serve::{Service, serve},
+    rules::RuleSet,
+    serve::{Seeds, Service, serve},
     telemetry::Telemetry,
 };
 
@@ -39,127 +39,207 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the endpoints and the Events may take to end.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves the rules until SIGTERM or SIGINT.
+/// A controller, put together from its parts; it can run inside of any process.
 ///
-/// # Errors
-/// What makes a start impossible: bad rules, no cluster to talk to, an address in use, a Lease of
-/// another cluster's installation. A server that cannot be reached only makes it wait.
-pub async fn run(options: RunOptions) -> Result<Exit, Failure> {
-    let stop = stop_signals().map_err(|error| Failure::new(Exit::Failure, error))?;
-    run_until(options, stop).await
-}
-
-/// As [`run`], until `stop` completes.
+/// It reads no file, listens on no port and heeds no signal. With an identity, a seed and a clock
+/// of one's own, on a paused tokio clock and an in-memory API, a run can be repeated exactly.
 ///
-/// # Errors
-/// As [`run`].
-pub async fn run_until(
-    options: RunOptions,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<Exit, Failure> {
-    let rules = rules::load(&options.rules)?;
-    let clusters = Clusters::find(&options.connection, Asker::Controller).await?;
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        let error = format!(
-            "--listen: cannot listen on {}: {error}; give another address or port",
-            options.listen
-        );
-        Failure::new(Exit::Failure, error)
-    })?;
-    tracing::info!(
-        rules = rules.iter().count(),
-        installation = %options.installation.name,
-        upstreams = clusters.upstream_url(),
-        endpoints = %listener.local_addr().unwrap_or(options.listen),
-        "starting"
-    );
-    let stopping = CancellationToken::new();
-    let mut owned = JoinSet::new();
-    owned.spawn(cancel_after(stop, stopping.clone()));
-
-    let identity = Lease::identity();
-    let (events, publish) = EventRecorder::new(clusters.upstream()?, identity.clone());
-    let metrics = Metrics::new();
-    let names = rules.iter().map(|rule| rule.name().to_string()).collect();
-    let health = Health::new(names);
-    let ended = CancellationToken::new();
-    let endpoints = health::serve(
-        listener,
-        health.clone(),
-        metrics.clone(),
-        ended.clone().cancelled_owned(),
-    );
-    let mut background = JoinSet::new();
-    background.spawn(async {
-        if let Err(error) = endpoints.await {
-            tracing::error!(%error, "health and metrics are not served any longer");
-        }
-    });
-    background.spawn(publish);
-
-    let telemetry = Arc::new(Telemetry::new(events, metrics.clone()));
-    let controller = Controller {
-        options,
-        rules: Arc::new(rules),
-        clusters,
-        health,
-        metrics,
-    };
-    let result = controller.lead(identity, telemetry, stopping).await;
-    ended.cancel();
-    let drained = timeout(GRACE, async {
-        while background.join_next().await.is_some() {}
-    });
-    if drained.await.is_err() {
-        tracing::debug!("some Events were not written in time");
-    }
-    result
-}
-
-struct Controller {
-    options: RunOptions,
+/// # Examples
+/// ```no_run
+/// # async fn example(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use kubectl_cascade::{controller::Controller, rules};
+///
+/// let rules = rules::load("rules.yaml".as_ref())?;
+/// let controller = Controller::new(rules, "default".parse()?, client.clone(), client);
+/// controller.run(async { /* until this completes */ }).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Controller {
     rules: Arc<RuleSet>,
-    clusters: Clusters,
+    installation: Installation,
+    upstream: Client,
+    dependents: Client,
+    dependents_url: String,
+    lease: Option<(Client, String)>,
+    identity: Option<String>,
+    seed: Option<u64>,
+    clock: Clock,
+    pace: Pace,
+    observer: Option<Arc<dyn Observer>>,
     health: Health,
     metrics: Metrics,
 }
 
 impl Controller {
+    /// A controller that serves `rules` without a Lease.
+    ///
+    /// Events are written with the upstreams' client. No client should retry by itself
+    /// (`Config::default_retry = false`): the queues do.
+    #[must_use]
+    pub fn new(
+        rules: RuleSet,
+        installation: Installation,
+        upstream: Client,
+        dependents: Client,
+    ) -> Self {
+        let names = rules.iter().map(|rule| rule.name().to_string()).collect();
+        Self {
+            rules: Arc::new(rules),
+            installation,
+            upstream,
+            dependents,
+            dependents_url: String::new(),
+            lease: None,
+            identity: None,
+            seed: None,
+            clock: Clock::system(),
+            pace: Pace::default(),
+            observer: None,
+            health: Health::new(names),
+            metrics: Metrics::new(),
+        }
+    }
+
+    /// Works only while holding the installation's Lease in this namespace.
+    ///
+    /// The client should be one of its own: renewals must not queue behind deletes.
+    #[must_use]
+    pub fn lease(self, client: Client, namespace: impl Into<String>) -> Self {
+        Self {
+            lease: Some((client, namespace.into())),
+            ..self
+        }
+    }
+
+    /// Names this start of the controller on the Lease and on Events; a fresh name by default.
+    ///
+    /// A restarted controller must not take the Lease of its predecessor for its own.
+    #[must_use]
+    pub fn identity(self, identity: impl Into<String>) -> Self {
+        Self {
+            identity: Some(identity.into()),
+            ..self
+        }
+    }
+
+    /// Fixes the seed of every jitter (random by default), so that a run can be repeated.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
+            ..self
+        }
+    }
+
+    /// Sets the clock that Leases and Events are written by; the machine's by default.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Bounds the DELETEs of all rules together.
+    #[must_use]
+    pub fn pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// Tells one more of what happens, besides Events, metrics and logs.
+    #[must_use]
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// What the log calls the dependents' API server.
+    #[must_use]
+    pub fn dependents_at(self, url: impl Into<String>) -> Self {
+        Self {
+            dependents_url: url.into(),
+            ..self
+        }
+    }
+
+    /// What is known of its readiness, also while it runs.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// What it counts, also while it runs.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// Serves the rules until `stop` completes.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends everything at once, as a crash would: the Lease is not released.
+    ///
+    /// # Errors
+    /// A Lease of another cluster's installation. A server that cannot be reached only makes it
+    /// wait.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Exit, Failure> {
+        let stopping = CancellationToken::new();
+        let mut owned = JoinSet::new();
+        owned.spawn(cancel_after(stop, stopping.clone()));
+        let identity = self.identity.clone().unwrap_or_else(Lease::identity);
+        let (events, publish) = EventRecorder::new(self.upstream.clone(), identity.clone());
+        let events = events.clock(self.clock.clone());
+        let mut publishing = JoinSet::new();
+        publishing.spawn(publish);
+        let telemetry = Telemetry::new(events, self.metrics.clone());
+        let telemetry = match &self.observer {
+            Some(observer) => telemetry.also_tell(Arc::clone(observer)),
+            None => telemetry,
+        };
+        let result = self.lead(identity, Arc::new(telemetry), stopping).await;
+        if timeout(GRACE, publishing.join_next()).await.is_err() {
+            tracing::debug!("some Events were not written in time");
+        }
+        result
+    }
+
     async fn lead(
         &self,
         identity: String,
         telemetry: Arc<Telemetry>,
         stopping: CancellationToken,
     ) -> Result<Exit, Failure> {
-        let pace = Pace::new(self.options.max_in_flight);
-        let pace = match self.options.qps {
-            Some(deletes) => pace.per_second(deletes),
-            None => pace,
-        };
         let service = Service {
-            installation: self.options.installation.name.clone(),
+            installation: self.installation.clone(),
             rules: Arc::clone(&self.rules),
-            upstream: self.clusters.upstream()?,
-            dependents: self.clusters.dependents()?,
-            pace,
+            upstream: self.upstream.clone(),
+            dependents: self.dependents.clone(),
+            pace: self.pace.clone(),
+            seeds: self.seed.map(Seeds::new),
             telemetry,
             health: self.health.clone(),
             metrics: self.metrics.clone(),
         };
-        if !self.options.leader_elect {
+        let Some((client, namespace)) = &self.lease else {
             self.health.no_lease();
             serve(&service, Term::without_lease(stopping.cancelled_owned())).await;
             return Ok(Exit::Done);
-        }
-        let server = self.clusters.dependents_url();
+        };
         let cluster = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(Exit::Done),
-            uid = cluster_uid(&service.dependents, &server) => uid,
+            uid = cluster_uid(&service.dependents, &self.dependents_url) => uid,
         };
-        let lease = self.lease(identity, &cluster)?;
+        let name = installation::lease_name(&self.installation);
+        let lease = Lease::new(client.clone(), namespace, name, identity)
+            .annotations(installation::annotations(&self.rules, &cluster))
+            .refuse_if(move |record| installation::refusal(record, &cluster))
+            .clock(self.clock.clone());
         self.health.leadership(lease.observed());
         let mut telling = JoinSet::new();
         telling.spawn(tell_leadership(lease.observed()));
@@ -168,25 +248,6 @@ impl Controller {
             .await;
         led.map(|_| Exit::Done)
             .map_err(|error| Failure::new(Exit::Refused, error))
-    }
-
-    fn lease(&self, identity: String, cluster: &str) -> Result<Lease, Failure> {
-        let InstallationOptions {
-            name,
-            lease_namespace,
-        } = &self.options.installation;
-        let namespace = self.clusters.lease_namespace(lease_namespace.as_ref());
-        let ours = cluster.to_owned();
-        // A client of its own: renewals must not queue behind deletes.
-        let lease = Lease::new(
-            self.clusters.upstream()?,
-            namespace,
-            installation::lease_name(name),
-            identity,
-        );
-        Ok(lease
-            .annotations(installation::annotations(&self.rules, cluster))
-            .refuse_if(move |record| installation::refusal(record, &ours)))
     }
 }
 
@@ -227,20 +288,6 @@ async fn tell_leadership(mut observed: watch::Receiver<Observed>) {
             return;
         }
     }
-}
-
-/// Completes on SIGTERM or SIGINT.
-fn stop_signals() -> std::io::Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            biased;
-            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
-        }
-    })
 }
 
 async fn cancel_after(stop: impl Future<Output = ()>, token: CancellationToken) {

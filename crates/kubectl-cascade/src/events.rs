@@ -26,7 +26,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     discovery,
 };
-use kube_cascade::{Kind, ObjectRef};
+use kube_cascade::{Kind, ObjectRef, clock::Clock};
 use serde_json::json;
 use tokio::{
     sync::mpsc,
@@ -76,6 +76,7 @@ const KINDS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct EventRecorder {
     inner: Arc<Inner>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -113,7 +114,14 @@ impl EventRecorder {
             drops,
             _gone: gone.drop_guard(),
         });
-        (Self { inner }, publishing)
+        let clock = Clock::system();
+        (Self { inner, clock }, publishing)
+    }
+
+    /// Takes the time of Events from this clock; from the machine's by default.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Says that `event` happened to the object; returns at once.
@@ -124,7 +132,7 @@ impl EventRecorder {
             regarding: regarding.clone(),
             uid: uid.map(Arc::from),
             event,
-            at: Timestamp::now(),
+            at: Timestamp::try_from(self.clock.now()).unwrap_or_default(),
         };
         if let Err(error) = self.inner.sender.try_send(record) {
             self.inner.drops.count(DropReason::QueueFull);

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod clusters;
 pub mod controller;
+pub mod demo;
 pub mod events;
 pub mod exit;
 pub mod health;
@@ -14,6 +15,7 @@ pub mod metrics;
 mod recent;
 pub mod release;
 pub mod rules;
+pub mod run;
 mod serve;
 mod survey;
 pub mod telemetry;

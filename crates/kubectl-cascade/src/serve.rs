@@ -1,6 +1,12 @@
 //! Serving rules for one term of leadership: each rule a queue of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::join_all;
 use kube::Client;
@@ -36,9 +42,25 @@ pub(crate) struct Service {
     pub(crate) upstream: Client,
     pub(crate) dependents: Client,
     pub(crate) pace: Pace,
+    pub(crate) seeds: Option<Seeds>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+}
+
+/// Seeds for one queue after the other, all from one.
+pub(crate) struct Seeds(AtomicU64);
+
+impl Seeds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// Far from the last one: a queue draws several generators from one seed and those after it.
+    fn next(&self) -> u64 {
+        const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0.fetch_add(STRIDE, Ordering::Relaxed)
+    }
 }
 
 /// Serves every rule until the term ends; one rule's trouble is never another's.
@@ -73,8 +95,12 @@ async fn serve_rule(service: &Service, rule: &Rule, term: &Term) {
     let queue = Queue::builder(source)
         .consumer(Arc::clone(&cascade))
         .retry(retry)
-        .drain(DRAIN)
-        .build();
+        .drain(DRAIN);
+    let queue = match &service.seeds {
+        Some(seeds) => queue.seed(seeds.next()),
+        None => queue,
+    };
+    let queue = queue.build();
     let queue = match queue {
         Ok(queue) => queue,
         Err(error) => {

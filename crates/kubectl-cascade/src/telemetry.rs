@@ -5,6 +5,7 @@
 //! an audit line already, which the library writes.
 
 use std::{
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -27,10 +28,10 @@ use crate::{
 const REMEMBERED: usize = 4096;
 
 /// Passes on what cascades tell.
-#[derive(Debug)]
 pub struct Telemetry {
     recorder: EventRecorder,
     metrics: Metrics,
+    observer: Option<Arc<dyn Observer>>,
     told: Mutex<Recent<Cascade, u64>>,
 }
 
@@ -46,7 +47,17 @@ impl Telemetry {
         Self {
             recorder,
             metrics,
+            observer: None,
             told,
+        }
+    }
+
+    /// Passes everything on to one more.
+    #[must_use]
+    pub fn also_tell(self, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
         }
     }
 
@@ -89,11 +100,23 @@ impl Telemetry {
 impl Observer for Telemetry {
     fn observe(&self, subject: &Subject<'_>, notice: &Notice<'_>) {
         self.metrics.count(subject.cascade, notice);
+        if let Some(observer) = &self.observer {
+            observer.observe(subject, notice);
+        }
         let Some(telling) = Telling::of(notice) else {
             return;
         };
         log(subject, &telling, self.is_news(subject, &telling));
         self.record(subject, &telling);
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("recorder", &self.recorder)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::names;
+use crate::{
+    digest::{is_digest, sha256},
+    names,
+};
 
 /// The prefix of all our finalizers; the name part comes after it.
 const DOMAIN: &str = "kube-cascade.dev/";
@@ -50,7 +52,7 @@ impl HoldName {
         }
         // A rule name is ASCII, so that any byte is a boundary.
         let start = &rule[..room - HASH_DIGITS - 1];
-        let hash = hex(&Sha256::digest(rule), HASH_DIGITS);
+        let hash = sha256(rule, HASH_DIGITS);
         Self(format!("{prefix}{start}-{hash}").into())
     }
 
@@ -83,16 +85,8 @@ impl fmt::Display for HoldName {
 
 /// Whether this rule name, which fills the name part, could be what a longer one is cut to.
 fn is_like_a_cut_one(rule: &str) -> bool {
-    rule.rsplit_once('-').is_some_and(|(_, end)| {
-        let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        end.len() == HASH_DIGITS && end.bytes().all(is_hex)
-    })
-}
-
-fn hex(bytes: &[u8], digits: usize) -> String {
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    let digit = |nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    nibbles.map(digit).take(digits).collect()
+    rule.rsplit_once('-')
+        .is_some_and(|(_, end)| is_digest(end, HASH_DIGITS))
 }
 
 /// The name of an installation: a DNS label of at most 20 bytes.

@@ -1,5 +1,10 @@
 //! The library on a real API server, garbage collector included.
 
+#![allow(
+    clippy::large_futures,
+    reason = "the future of a test is made once and stays where it is"
+)]
+
 mod batches;
 mod conformance;
 mod deleting;

@@ -211,21 +211,22 @@ impl fmt::Display for Call {
     }
 }
 
+/// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Target {
-    group: String,
-    version: String,
-    resource: String,
-    namespace: Option<String>,
-    name: Option<String>,
-    subresource: Option<String>,
+pub(crate) struct Target {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) resource: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) subresource: Option<String>,
 }
 
 impl Target {
     /// The target, and whether the path has the deprecated `watch` prefix.
     ///
     /// The rules are those of `RequestInfoFactory` in `k8s.io/apiserver`.
-    fn parse(path: &str) -> (Option<Self>, bool) {
+    pub(crate) fn parse(path: &str) -> (Option<Self>, bool) {
         let mut segments: VecDeque<String> = path
             .split('/')
             .filter(|segment| !segment.is_empty())
@@ -273,7 +274,7 @@ impl Target {
     }
 }
 
-fn verb(method: &Method, named: bool, query: &[(String, String)]) -> Verb {
+pub(crate) fn verb(method: &Method, named: bool, query: &[(String, String)]) -> Verb {
     match *method {
         Method::GET | Method::HEAD if named => Verb::Get,
         Method::GET | Method::HEAD if asks_to_watch(query) => Verb::Watch,

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::{action::Action, call::Call, faults::Faults, matcher::Match};
+use crate::random::SplitMix64;
 
 /// What happens to which calls, and to how many of them.
 ///
@@ -132,7 +133,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(id: u64, rule: Rule, seed: u64) -> Self {
         // Each rule draws from a sequence of its own, so that adding one changes no other.
-        let random = SplitMix64(seed ^ SplitMix64(id).next());
+        let random = SplitMix64::new(seed ^ SplitMix64::new(id).next());
         Self {
             id,
             rule,
@@ -168,27 +169,6 @@ impl Entry {
             self.fired.send_modify(|fired| *fired += 1);
             self.rule.action.clone()
         })
-    }
-}
-
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014). Written out
-/// because a seed must mean the same for ever, which no generator of a library promises.
-#[derive(Clone, Debug)]
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Uniform in `0.0..1.0`.
-    fn fraction(&mut self) -> f64 {
-        let bits = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
-        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
     }
 }
 
@@ -246,7 +226,7 @@ mod tests {
     #[test]
     fn the_generator_draws_the_published_sequence() {
         // The reference implementation's first outputs for the seed 1234567.
-        let mut random = SplitMix64(1_234_567);
+        let mut random = SplitMix64::new(1_234_567);
         assert_eq!(random.next(), 6_457_827_717_110_365_317);
         assert_eq!(random.next(), 3_203_168_211_198_807_973);
     }

@@ -5,8 +5,8 @@ use std::process::Command;
 use kubectl_cascade::{cli, exit::Exit};
 
 use crate::{
-    fixtures::{NETWORK, Object, PROJECT, admin, unique, until},
-    rig::{LABEL, RuleDraft, Setup, admin_kubeconfig, two_namespaces},
+    fixtures::{NETWORK, Object, PROJECT, VOLUME, unique, until},
+    rig::{LABEL, RuleDraft, Setup, Stage, admin_kubeconfig, held},
 };
 
 async fn is_held(object: &Object) -> bool {
@@ -35,23 +35,20 @@ async fn release(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn fault_43_an_upstream_that_is_being_deleted_is_not_held() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
+    let stage = Stage::set().await;
+    let Stage {
+        client, tenants, ..
+    } = &stage;
     let project = PROJECT
         .named(unique("p"))
-        .within(&tenants)
+        .within(tenants)
         .kept_by("example.com/other")
-        .create(&client)
+        .create(client)
         .await
         .deleting()
         .await;
-    let network = NETWORK
-        .named("n")
-        .within(&region)
-        .labelled(LABEL, &project.name)
-        .create(&client)
-        .await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let network = stage.dependent(NETWORK, "n", &project.name).await;
+    let rule = stage.rule();
     let controller = Setup::of(rule).ready().await;
     until("its dependents go all the same", async || {
         network.is_gone().await
@@ -64,26 +61,21 @@ async fn fault_43_an_upstream_that_is_being_deleted_is_not_held() {
 
 #[tokio::test]
 async fn fault_65_two_installations_hold_one_upstream_each_with_its_own_finalizer() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let labelled = |kind: crate::fixtures::CustomKind, name: &str| {
-        kind.named(name)
-            .within(&region)
-            .labelled(LABEL, &project.name)
-    };
-    let network = labelled(NETWORK, "n").create(&client).await;
-    let slow = labelled(crate::fixtures::VOLUME, "v")
+    let stage = Stage::set().await;
+    let Stage {
+        client,
+        tenants,
+        region,
+    } = &stage;
+    let project = stage.project().await;
+    let network = stage.dependent(NETWORK, "n", &project.name).await;
+    let slow = stage
+        .labelled(VOLUME, "v", &project.name)
         .kept_by("example.com/slow")
-        .create(&client)
+        .create(client)
         .await;
-    let first = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
-    let second =
-        RuleDraft::of("project", PROJECT, &tenants).takes(crate::fixtures::VOLUME, &region);
+    let first = stage.rule();
+    let second = RuleDraft::of("project", PROJECT, tenants).takes(crate::fixtures::VOLUME, region);
     let first = Setup::of(first).ready().await;
     let second = Setup::of(second).ready().await;
     until("both hold it", async || {
@@ -105,23 +97,13 @@ async fn fault_65_two_installations_hold_one_upstream_each_with_its_own_finalize
 
 #[tokio::test]
 async fn fault_66_a_hold_that_is_stripped_from_a_live_upstream_is_put_back() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let network = NETWORK
-        .named("n")
-        .within(&region)
-        .labelled(LABEL, &project.name)
-        .create(&client)
-        .await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let stage = Stage::set().await;
+    let project = stage.project().await;
+    let network = stage.dependent(NETWORK, "n", &project.name).await;
+    let rule = stage.rule();
     let controller = Setup::of(rule).ready().await;
     for _ in 0..3 {
-        until("it is held", async || is_held(&project).await).await;
+        held(&project).await;
         project.set_finalizers(&[]).await;
     }
     until("it is held again", async || is_held(&project).await).await;
@@ -131,35 +113,39 @@ async fn fault_66_a_hold_that_is_stripped_from_a_live_upstream_is_put_back() {
 
 #[tokio::test]
 async fn fault_67_an_upstream_whose_name_is_no_label_value_is_not_held() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let stage = Stage::set().await;
+    let Stage {
+        client,
+        tenants,
+        region,
+    } = &stage;
+    let rule = stage.rule();
     let setup = Setup::of(rule);
     let ours = format!("kube-cascade.dev/{}_project", setup.installation);
     let long = |letter: &str| format!("{}-{}", unique("p"), letter.repeat(64));
     let plain = PROJECT
         .named(long("a"))
-        .within(&tenants)
-        .create(&client)
+        .within(tenants)
+        .create(client)
         .await;
     let held = PROJECT
         .named(long("b"))
-        .within(&tenants)
+        .within(tenants)
         .kept_by(&ours)
-        .create(&client)
+        .create(client)
         .await;
     let going = PROJECT
         .named(long("c"))
-        .within(&tenants)
+        .within(tenants)
         .kept_by(&ours)
-        .create(&client)
+        .create(client)
         .await;
     going.delete().await;
     let network = NETWORK
         .named("n")
-        .within(&region)
+        .within(region)
         .labelled(LABEL, "p")
-        .create(&client)
+        .create(client)
         .await;
     let controller = setup.ready().await;
     until("the hold on the live one is released", async || {
@@ -176,27 +162,22 @@ async fn fault_67_an_upstream_whose_name_is_no_label_value_is_not_held() {
 
 #[tokio::test]
 async fn fault_69_a_withdrawn_rule_deletes_no_more_and_its_hold_is_released_by_hand() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let labelled = |name: &str| {
-        NETWORK
-            .named(name)
-            .within(&region)
-            .labelled(LABEL, &project.name)
-    };
+    let stage = Stage::set().await;
+    let Stage {
+        client,
+        tenants,
+        region,
+    } = &stage;
+    let project = stage.project().await;
+    let labelled = |name: &str| stage.labelled(NETWORK, name, &project.name);
     let slow = labelled("slow")
         .kept_by("example.com/slow")
-        .create(&client)
+        .create(client)
         .await;
-    let withdrawn = RuleDraft::of("withdrawn", PROJECT, &tenants).takes(NETWORK, &region);
+    let withdrawn = RuleDraft::of("withdrawn", PROJECT, tenants).takes(NETWORK, region);
     let controller = Setup::of(withdrawn).ready().await;
     let installation = controller.installation().to_owned();
-    until("it is held", async || is_held(&project).await).await;
+    held(&project).await;
     let (code, said) = release(&["withdrawn", "--yes", "--installation", &installation]).await;
     assert_eq!(code, Some(i32::from(Exit::Refused.code())), "{said}");
     assert!(said.contains("serves rule withdrawn"), "{said}");
@@ -204,10 +185,10 @@ async fn fault_69_a_withdrawn_rule_deletes_no_more_and_its_hold_is_released_by_h
     until("the cascade is under way", async || slow.terminates().await).await;
     controller.stop().await;
 
-    let late = labelled("late").create(&client).await;
-    let other = RuleDraft::of("other", PROJECT, &region).takes(NETWORK, &tenants);
+    let late = labelled("late").create(client).await;
+    let other = RuleDraft::of("other", PROJECT, region).takes(NETWORK, tenants);
     let controller = Setup::of(other)
-        .as_installation(&installation)
+        .in_installation(&installation)
         .ready()
         .await;
     let (code, said) = release(&["withdrawn", "--yes", "--installation", &installation]).await;
@@ -224,17 +205,12 @@ async fn fault_69_a_withdrawn_rule_deletes_no_more_and_its_hold_is_released_by_h
 
 #[tokio::test]
 async fn release_all_needs_the_controller_stopped_and_asks() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let stage = Stage::set().await;
+    let project = stage.project().await;
+    let rule = stage.rule();
     let controller = Setup::of(rule).ready().await;
     let installation = controller.installation().to_owned();
-    until("it is held", async || is_held(&project).await).await;
+    held(&project).await;
     let (code, said) = release(&["--all", "--yes", "--installation", &installation]).await;
     assert_eq!(code, Some(3), "{said}");
     controller.stop().await;
@@ -248,15 +224,14 @@ async fn release_all_needs_the_controller_stopped_and_asks() {
 
 #[tokio::test]
 async fn release_finds_a_leader_whose_lease_is_elsewhere() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT.named(unique("p")).within(&tenants);
-    let project = project.create(&client).await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
-    let setup = Setup::of(rule).with("--lease-namespace", &region);
+    let stage = Stage::set().await;
+    let Stage { region, .. } = &stage;
+    let project = stage.project().await;
+    let rule = stage.rule();
+    let setup = Setup::of(rule).with("--lease-namespace", region);
     let controller = setup.ready().await;
     let installation = controller.installation().to_owned();
-    until("it is held", async || is_held(&project).await).await;
+    held(&project).await;
     let (code, said) = release(&["--all", "--yes", "--installation", &installation]).await;
     assert_eq!(code, Some(3), "{said}");
     assert!(

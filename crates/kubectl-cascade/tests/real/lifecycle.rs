@@ -19,7 +19,7 @@ use crate::{
         KINDS, NETWORK, PATIENCE, PROJECT, admin, client_under, control_plane, in_time, install,
         unique, until,
     },
-    rig::{LABEL, RuleDraft, Setup, two_namespaces},
+    rig::{LABEL, RuleDraft, Setup, Stage, held, two_namespaces},
 };
 
 /// Who holds the Lease of an installation; empty when nobody does.
@@ -49,16 +49,12 @@ async fn second_cluster() -> &'static ControlPlane {
 
 #[tokio::test]
 async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
+    let stage = Stage::set().await;
+    let Stage { client, region, .. } = &stage;
+    let project = stage.project().await;
     for index in 0..3 {
-        let network = NETWORK.named(format!("n{index}")).within(&region);
-        network.labelled(LABEL, &project.name).create(&client).await;
+        let network = NETWORK.named(format!("n{index}")).within(region);
+        network.labelled(LABEL, &project.name).create(client).await;
     }
     let faults = Faults::new();
     let gate = Gate::new();
@@ -81,7 +77,7 @@ async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease()
         proxy.url()
     );
     std::fs::write(&kubeconfig, text).expect("it is writable");
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let rule = stage.rule();
     let setup = Setup::of(rule)
         .kubeconfig(&kubeconfig)
         .with("--max-in-flight", "1");
@@ -91,10 +87,7 @@ async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease()
         .kill_on_drop(true)
         .spawn()
         .expect("the binary starts");
-    until("it is held", async || {
-        !project.finalizers().await.is_empty()
-    })
-    .await;
+    held(&project).await;
     project.delete().await;
     let held = gate.arrived().await;
     let pid = controller.id().expect("it runs").to_string();
@@ -117,18 +110,13 @@ async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease()
 
 #[tokio::test]
 async fn fault_49_two_installations_in_one_namespace_lead_side_by_side() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let stage = Stage::set().await;
+    let rule = stage.rule();
     let first = Setup::of(rule.clone()).ready().await;
     let second = Setup::of(rule).ready().await;
     let holders = [holder(first.installation()), holder(second.installation())];
     assert!(holders.iter().all(|holder| !holder.is_empty()) && holders[0] != holders[1]);
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
+    let project = stage.project().await;
     until("both hold it", async || {
         project.finalizers().await.len() == 2
     })
@@ -141,25 +129,17 @@ async fn fault_49_two_installations_in_one_namespace_lead_side_by_side() {
 
 #[tokio::test]
 async fn a_standby_is_ready_and_takes_over_when_the_leader_ends() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let stage = Stage::set().await;
+    let rule = stage.rule();
     let leader = Setup::of(rule.clone()).ready().await;
     let installation = leader.installation().to_owned();
-    let standby = Setup::of(rule).as_installation(&installation).ready().await;
+    let standby = Setup::of(rule).in_installation(&installation).ready().await;
     assert!(leader.metric("kube_cascade_leader", &[]).await > 0.0);
     assert!(standby.metric("kube_cascade_leader", &[]).await < 1.0);
     leader.stop().await;
     standby.until_metric("kube_cascade_leader", &[]).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    until("it is held", async || {
-        !project.finalizers().await.is_empty()
-    })
-    .await;
+    let project = stage.project().await;
+    held(&project).await;
     standby.stop().await;
     project.set_finalizers(&[]).await;
 }
@@ -218,7 +198,7 @@ async fn fault_73_two_clusters_do_not_share_one_installation_name() {
     let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
     let first = Setup::of(rule.clone()).ready().await;
     let second = Setup::of(rule)
-        .as_installation(first.installation())
+        .in_installation(first.installation())
         .kubeconfig(other.kubeconfig_path())
         .with("--upstream-kubeconfig", control_plane().kubeconfig_path())
         .start();
@@ -235,23 +215,26 @@ async fn fault_73_two_clusters_do_not_share_one_installation_name() {
 
 #[tokio::test]
 async fn fault_68_status_writes_do_not_shorten_a_backoff() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
+    let Stage {
+        client,
+        tenants,
+        region,
+    } = &Stage::set().await;
     let failing = PROJECT
         .named(unique("p"))
-        .within(&tenants)
+        .within(tenants)
         .kept_by("example.com/a")
-        .create(&client)
+        .create(client)
         .await;
     let other = PROJECT
         .named(unique("p"))
-        .within(&tenants)
+        .within(tenants)
         .kept_by("example.com/a")
-        .create(&client)
+        .create(client)
         .await;
     for project in [&failing, &other] {
-        let network = NETWORK.named(project.name.as_str()).within(&region);
-        network.labelled(LABEL, &project.name).create(&client).await;
+        let network = NETWORK.named(project.name.as_str()).within(region);
+        network.labelled(LABEL, &project.name).create(client).await;
     }
     let faults = Faults::new();
     let refuse = Action::answer(Answer::status(StatusCode::INTERNAL_SERVER_ERROR));
@@ -269,7 +252,7 @@ async fn fault_68_status_writes_do_not_shorten_a_backoff() {
     );
     let selection = Selection::label(key, Scope::from(scope));
     let cascade = CascadingDelete::dynamic(under, NETWORK.kind(), upstream, selection);
-    let source = KubernetesSource::new(client.clone(), PROJECT.kind()).namespaces([&tenants]);
+    let source = KubernetesSource::new(client.clone(), PROJECT.kind()).namespaces([tenants]);
     // The first backoff is at least half an hour: nothing but news could shorten it.
     let hour = Duration::from_secs(3600);
     let retry = RetryPolicy::default().with_base(hour).with_max(hour);

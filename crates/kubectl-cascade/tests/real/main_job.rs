@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use crate::{
     fixtures::{CLUSTER, NETWORK, Object, PROJECT, VOLUME, admin, fresh_namespace, unique, until},
-    rig::{LABEL, RuleDraft, Setup, two_namespaces},
+    rig::{LABEL, RuleDraft, Setup, Stage, held, two_namespaces},
 };
 
 /// A project with 200 dependents of three kinds in two namespaces, and 200 bystanders.
@@ -164,32 +164,19 @@ async fn fault_19_an_upstream_without_finalizers_is_seen_going_and_its_dependent
 
 #[tokio::test]
 async fn a_dependent_created_during_the_cascade_goes_too() {
-    let client = admin().await;
-    let (tenants, region) = two_namespaces(&client).await;
-    let project = PROJECT
-        .named(unique("p"))
-        .within(&tenants)
-        .create(&client)
-        .await;
-    let labelled = |name: &str| {
-        NETWORK
-            .named(name)
-            .within(&region)
-            .labelled(LABEL, &project.name)
-    };
+    let stage = Stage::set().await;
+    let project = stage.project().await;
+    let labelled = |name: &str| stage.labelled(NETWORK, name, &project.name);
     let slow = labelled("slow")
         .kept_by("example.com/slow")
-        .create(&client)
+        .create(&stage.client)
         .await;
-    let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
+    let rule = stage.rule();
     let controller = Setup::of(rule).ready().await;
-    until("the project is held", async || {
-        !project.finalizers().await.is_empty()
-    })
-    .await;
+    held(&project).await;
     project.delete().await;
     until("the cascade is under way", async || slow.terminates().await).await;
-    let late = labelled("late").create(&client).await;
+    let late = labelled("late").create(&stage.client).await;
     until("the late one is gone", async || late.is_gone().await).await;
     assert!(project.terminates().await, "the slow one is still there");
     slow.set_finalizers(&[]).await;

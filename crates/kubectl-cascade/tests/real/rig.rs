@@ -9,8 +9,8 @@ use std::{
 use kube::Client;
 use kubectl_cascade::{
     cli::{self, Command, RunOptions},
-    controller,
     exit::{Exit, Failure},
+    run,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::fixtures::{CustomKind, control_plane, fresh_namespace, unique, until};
+use crate::fixtures::{
+    CustomKind, Draft, NETWORK, Object, PROJECT, admin, control_plane, fresh_namespace, unique,
+    until,
+};
 
 /// The label by which all dependents of these tests are tied to their upstream.
 pub(crate) const LABEL: &str = "example.com/project";
@@ -132,7 +135,8 @@ impl FromIterator<RuleDraft> for Rules {
 /// How to start a controller.
 pub(crate) struct Setup {
     pub(crate) installation: String,
-    folder: TempDir,
+    /// Keeps the rules' file.
+    _folder: TempDir,
     arguments: Vec<OsString>,
     pub(crate) listen: SocketAddr,
 }
@@ -147,7 +151,7 @@ impl Setup {
         let installation = unique("it");
         let setup = Self {
             installation,
-            folder,
+            _folder: folder,
             arguments: Vec::new(),
             listen,
         };
@@ -162,7 +166,7 @@ impl Setup {
     }
 
     /// Takes another's place: same installation.
-    pub(crate) fn as_installation(mut self, installation: &str) -> Self {
+    pub(crate) fn in_installation(mut self, installation: &str) -> Self {
         installation.clone_into(&mut self.installation);
         self
     }
@@ -202,7 +206,7 @@ impl Setup {
             .with_test_writer()
             .try_init();
         let stop = CancellationToken::new();
-        let task = controller::run_until(self.options(), stop.clone().cancelled_owned());
+        let task = run::run_until(self.options(), stop.clone().cancelled_owned());
         Controller {
             stop,
             task: tokio::spawn(task),
@@ -245,13 +249,6 @@ impl Controller {
         self.stop.cancel();
         let ended = self.task.await.expect("the controller does not panic");
         assert_eq!(ended.expect("it ends well"), Exit::Done);
-        self.setup
-    }
-
-    /// Ends it as a crash would: at once, without releasing anything.
-    pub(crate) async fn crash(self) -> Setup {
-        self.task.abort();
-        let _ = self.task.await;
         self.setup
     }
 
@@ -318,6 +315,54 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> std::io::Result<Answ
 fn free_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound")
+}
+
+/// Two namespaces of a test's own, and the usual things in them.
+pub(crate) struct Stage {
+    pub(crate) client: Client,
+    /// Where upstreams are.
+    pub(crate) tenants: String,
+    /// Where dependents are.
+    pub(crate) region: String,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let client = admin().await;
+        let (tenants, region) = two_namespaces(&client).await;
+        Self {
+            client,
+            tenants,
+            region,
+        }
+    }
+
+    /// A project of a name that nothing else has.
+    pub(crate) async fn project(&self) -> Object {
+        let project = PROJECT.named(unique("p")).within(&self.tenants);
+        project.create(&self.client).await
+    }
+
+    /// An object to be, with the ID of an upstream in its label.
+    pub(crate) fn labelled(&self, kind: CustomKind, name: &str, id: &str) -> Draft {
+        kind.named(name).within(&self.region).labelled(LABEL, id)
+    }
+
+    /// An object with the ID of an upstream in its label.
+    pub(crate) async fn dependent(&self, kind: CustomKind, name: &str, id: &str) -> Object {
+        self.labelled(kind, name, id).create(&self.client).await
+    }
+
+    /// The rule `project`: the networks go with their project.
+    pub(crate) fn rule(&self) -> RuleDraft {
+        RuleDraft::of("project", PROJECT, &self.tenants).takes(NETWORK, &self.region)
+    }
+}
+
+/// Waits until something keeps an object that nothing else keeps: our hold.
+pub(crate) async fn held(object: &Object) {
+    let kept = async || !object.finalizers().await.is_empty();
+    until(&format!("{} is held", object.name), kept).await;
 }
 
 /// Two namespaces of one's own: for upstreams, and for dependents.

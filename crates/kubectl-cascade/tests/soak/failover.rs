@@ -129,7 +129,7 @@ impl Pair {
         let (tenants, region) = two_namespaces(client).await;
         let rule = RuleDraft::of("project", PROJECT, &tenants).takes(NETWORK, &region);
         let leader = Setup::of(rule.clone());
-        let standby = Setup::of(rule).as_installation(&leader.installation);
+        let standby = Setup::of(rule).in_installation(&leader.installation);
         let leader = Contender::start(leader);
         leader.becomes(Role::Serving).await;
         let standby = Contender::start(standby);

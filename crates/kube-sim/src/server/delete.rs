@@ -1,0 +1,422 @@
+//! Deleting objects.
+//!
+//! The order of the steps is that of `Store.Delete` in
+//! `k8s.io/apiserver/pkg/registry/generic/registry/store.go`.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    Transaction,
+    answer::{Answer, Refusal},
+    listing::{ListOptions, Selector},
+    negotiate::{Form, Shape},
+    options,
+    request::{Request, unsupported_media_type},
+    transaction::generation,
+};
+use crate::{
+    field::{FieldError, Path},
+    json,
+    registry::Served,
+    status::Status,
+    store::{
+        Range,
+        object::{Object, Stored, finalizers, key, text},
+    },
+    strategy::{Strategy, metadata, metadata_mut},
+};
+
+/// The finalizer that keeps an object until the collector has deleted its dependents.
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+/// The finalizer that keeps an object until the collector has let go of its dependents.
+pub(crate) const ORPHAN: &str = "orphan";
+
+/// How an object is to be deleted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeleteOptions {
+    pub(crate) uid: Option<String>,
+    pub(crate) revision: Option<String>,
+    pub(crate) propagation: Option<Propagation>,
+    /// The deprecated way to say so; excludes the other.
+    orphan_dependents: Option<bool>,
+    dry_run: bool,
+    raw: Object,
+}
+
+/// What becomes of an object's dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// What a deletion came to.
+pub(crate) enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Arc<Stored>),
+    /// Something still holds it.
+    Held(Arc<Stored>),
+}
+
+/// DELETE of one object.
+pub(super) fn delete(
+    transaction: &mut Transaction<'_>,
+    request: &Request<'_>,
+    served: &Arc<Served>,
+) -> Result<Answer, Refusal> {
+    let form = Form::of(request, Shape::One, transaction.now())?;
+    let options = DeleteOptions::read(request)?;
+    transaction.dry_run = options.dry_run;
+    transaction.options = Some(Value::Object(options.raw.clone()));
+    let name = request.target.name.as_deref().unwrap_or("");
+    let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
+        return Err(Status::not_found(served.named(name)).into());
+    };
+    let before = transaction.state.store.revision();
+    let deleted = delete_object(transaction, served, &stored, &options);
+    if transaction.state.store.revision() == before {
+        let refused = deleted.as_ref().err();
+        transaction.tell_unchanged(served, Some(&stored), refused);
+    }
+    let body = match deleted? {
+        Deleted::Gone(last) if !served.strategy.returns_deleted() => success(served, &last),
+        Deleted::Gone(shown) | Deleted::Held(shown) => form.show(served, &shown),
+    };
+    let code = match options.orphan_dependents {
+        Some(false) => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    };
+    Ok(Answer::json(code, body))
+}
+
+/// DELETE of a collection: each object by itself, with the same options.
+pub(super) fn collection(
+    transaction: &mut Transaction<'_>,
+    request: &Request<'_>,
+    served: &Arc<Served>,
+) -> Result<Answer, Refusal> {
+    let form = Form::of(request, Shape::List, transaction.now())?;
+    let listing = ListOptions::read(request, served)?;
+    let options = DeleteOptions::read(request)?;
+    transaction.dry_run = options.dry_run;
+    transaction.options = Some(Value::Object(options.raw.clone()));
+    let items = selected(transaction, served, request.namespace(), &listing.selector);
+    for stored in &items {
+        delete_object(transaction, served, stored, &options)?;
+    }
+    let revision = transaction.state.store.revision();
+    let metadata = json!({ "resourceVersion": revision.to_string() });
+    let list = form.list(served, &items, metadata);
+    Ok(Answer::json(StatusCode::OK, list.into()))
+}
+
+fn selected(
+    transaction: &Transaction<'_>,
+    served: &Served,
+    namespace: Option<&str>,
+    selector: &Selector,
+) -> Vec<Arc<Stored>> {
+    let mut items = Vec::new();
+    let range = Range {
+        namespace,
+        after: None,
+    };
+    let store = &transaction.state.store;
+    // The present can always be told.
+    let _ = store.scan(&served.resource.storage, range, u64::MAX, &mut |stored| {
+        if selector.matches(served, stored) {
+            items.push(Arc::clone(stored));
+        }
+        ControlFlow::Continue(())
+    });
+    items
+}
+
+/// Deletes an object as the options say.
+pub(crate) fn delete_object(
+    transaction: &mut Transaction<'_>,
+    served: &Arc<Served>,
+    stored: &Arc<Stored>,
+    options: &DeleteOptions,
+) -> Result<Deleted, Status> {
+    options.check(served, stored)?;
+    match served.strategy {
+        Strategy::Namespace if !stored.terminating => {
+            return Ok(Deleted::Held(terminate_namespace(
+                transaction,
+                served,
+                stored,
+                options,
+            )));
+        }
+        Strategy::Namespace if !is_emptied(served, stored) => {
+            return Ok(Deleted::Held(Arc::clone(stored)));
+        }
+        Strategy::Definition if !stored.terminating => {
+            return Ok(Deleted::Held(terminate_definition(
+                transaction,
+                served,
+                stored,
+            )));
+        }
+        _ => {}
+    }
+    let held_by = options.finalizers(served, stored);
+    if held_by.is_empty() {
+        if stored.finalizers.is_empty() {
+            return Ok(Deleted::Gone(transaction.remove(served, stored)));
+        }
+        // Only the collector held it: its finalizer goes, and then the object.
+        let mut object = served.read(stored);
+        set_finalizers(&mut object, &held_by);
+        let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
+        return Ok(Deleted::Gone(transaction.remove(served, &stored)));
+    }
+    let mut object = served.read(stored);
+    set_finalizers(&mut object, &held_by);
+    mark(&mut object, transaction.timestamp());
+    if stored.terminating && object == served.read(stored) {
+        return Ok(Deleted::Held(Arc::clone(stored)));
+    }
+    let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
+    Ok(Deleted::Held(stored))
+}
+
+/// Marks an object as being deleted.
+fn mark(object: &mut Object, now: Value) {
+    let generation = generation(object);
+    let metadata = metadata_mut(object);
+    if !metadata.contains_key("deletionTimestamp") {
+        metadata.insert("deletionTimestamp".to_owned(), now);
+        if generation > 0 {
+            metadata.insert("generation".to_owned(), (generation + 1).into());
+        }
+    }
+    metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+}
+
+fn terminate_namespace(
+    transaction: &mut Transaction<'_>,
+    served: &Arc<Served>,
+    stored: &Arc<Stored>,
+    options: &DeleteOptions,
+) -> Arc<Stored> {
+    let mut object = served.read(stored);
+    set_finalizers(&mut object, &options.finalizers(served, stored));
+    let now = transaction.timestamp();
+    metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now);
+    object["status"]["phase"] = "Terminating".into();
+    transaction.commit(served, Arc::clone(&stored.key), Some(stored), object)
+}
+
+/// Whether the content of a namespace that is being deleted is gone.
+fn is_emptied(served: &Served, stored: &Stored) -> bool {
+    let object = served.read(stored);
+    let finalizers = object.get("spec").and_then(|spec| spec.get("finalizers"));
+    finalizers
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+}
+
+/// The finalizer with which a definition waits for its instances.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+fn terminate_definition(
+    transaction: &mut Transaction<'_>,
+    served: &Arc<Served>,
+    stored: &Arc<Stored>,
+) -> Arc<Stored> {
+    let mut object = served.read(stored);
+    let mut held_by = finalizers(metadata(&object)).into_vec();
+    if !stored.has_finalizer(CLEANUP) {
+        held_by.push(CLEANUP.into());
+    }
+    set_finalizers(&mut object, &held_by);
+    let now = transaction.timestamp();
+    metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now.clone());
+    crate::controllers::definitions::set_condition(
+        &mut object,
+        "Terminating",
+        "True",
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        &now,
+    );
+    transaction.commit(served, Arc::clone(&stored.key), Some(stored), object)
+}
+
+/// Sets the finalizers of an object.
+pub(crate) fn set_finalizers(object: &mut Object, finalizers: &[Box<str>]) {
+    let metadata = metadata_mut(object);
+    if finalizers.is_empty() {
+        metadata.remove("finalizers");
+    } else {
+        metadata.insert("finalizers".to_owned(), json!(finalizers));
+    }
+}
+
+/// What is answered for an object that is gone.
+fn success(served: &Served, last: &Stored) -> bytes::Bytes {
+    let mut details = served.named(last.name()).details();
+    details.insert("uid".to_owned(), Value::from(&*last.uid));
+    let status = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    });
+    status.to_string().into()
+}
+
+/// The options in a body.
+fn delete_options(body: &[u8]) -> Result<Object, Status> {
+    match json::parse(body).map(|document| document.value) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Status::bad_request("the options are no object")),
+        Err(why) => Err(Status::bad_request(format!(
+            "couldn't get version/kind; json parse error: {why}"
+        ))),
+    }
+}
+
+impl DeleteOptions {
+    /// Without preconditions.
+    pub(crate) fn propagating(propagation: Propagation) -> Self {
+        Self {
+            propagation: Some(propagation),
+            ..Self::default()
+        }
+    }
+
+    /// From the body if there is one, otherwise from the query.
+    fn read(request: &Request<'_>) -> Result<Self, Refusal> {
+        let raw = if request.body.is_empty() {
+            Self::in_query(request)
+        } else {
+            match request.content_type() {
+                "application/json" => delete_options(&request.body)?,
+                other => return Err(unsupported_media_type(other, "").into()),
+            }
+        };
+        Self::parse(raw).map_err(Refusal::from)
+    }
+
+    fn in_query(request: &Request<'_>) -> Object {
+        let mut raw = Object::new();
+        let propagation = request.query("propagationPolicy");
+        if !propagation.is_empty() {
+            raw.insert("propagationPolicy".to_owned(), propagation.into());
+        }
+        if let Some(orphan) = request.query_flag("orphanDependents") {
+            raw.insert("orphanDependents".to_owned(), orphan.into());
+        }
+        if let Ok(seconds) = request.query("gracePeriodSeconds").parse::<i64>() {
+            raw.insert("gracePeriodSeconds".to_owned(), seconds.into());
+        }
+        let dry_run: Vec<&str> = request.query_all("dryRun").collect();
+        if !dry_run.is_empty() {
+            raw.insert("dryRun".to_owned(), dry_run.into());
+        }
+        raw
+    }
+
+    fn parse(raw: Object) -> Result<Self, Status> {
+        let mut errors = Vec::new();
+        let propagation = text(&raw, "propagationPolicy");
+        let parsed = match propagation {
+            "" => None,
+            "Background" => Some(Propagation::Background),
+            "Foreground" => Some(Propagation::Foreground),
+            "Orphan" => Some(Propagation::Orphan),
+            other => {
+                errors.push(FieldError::not_supported(
+                    Path::Root("propagationPolicy"),
+                    other,
+                    &["Background", "Foreground", "Orphan"],
+                ));
+                None
+            }
+        };
+        let orphan_dependents = raw.get("orphanDependents").and_then(Value::as_bool);
+        if orphan_dependents.is_some() && !propagation.is_empty() {
+            errors.push(FieldError::invalid(
+                Path::Root("propagationPolicy"),
+                propagation,
+                "orphanDependents and deletionPropagation cannot be both set",
+            ));
+        }
+        if !errors.is_empty() {
+            return Err(options::invalid("DeleteOptions", &errors));
+        }
+        let dry_run = raw.get("dryRun").and_then(Value::as_array);
+        let dry_run: Vec<&str> = dry_run
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let dry_run = options::check_dry_run(&dry_run, "DeleteOptions")?;
+        let precondition = |field: &str| {
+            let preconditions = raw.get("preconditions")?;
+            preconditions.get(field)?.as_str().map(str::to_owned)
+        };
+        Ok(Self {
+            uid: precondition("uid"),
+            revision: precondition("resourceVersion"),
+            propagation: parsed,
+            orphan_dependents,
+            dry_run,
+            raw,
+        })
+    }
+
+    /// Whether the object is the one that is meant.
+    fn check(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
+        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *stored.uid) {
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The \
+                 object might have been deleted and then recreated",
+                stored.uid
+            );
+            return Err(Status::conflict(served.kind_named(stored.name()), &why));
+        }
+        let revision = self.revision.as_deref();
+        if let Some(revision) = revision.filter(|it| it.parse() != Ok(stored.revision)) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({revision}) does not match the \
+                 ResourceVersion in record ({}). The object might have been modified",
+                stored.revision
+            );
+            return Err(Status::conflict(served.kind_named(stored.name()), &why));
+        }
+        Ok(())
+    }
+
+    /// The finalizers that an object has once it has been deleted with these options: those of the
+    /// collector follow the options, all others stay.
+    fn finalizers(&self, served: &Served, stored: &Stored) -> Vec<Box<str>> {
+        let others = stored
+            .finalizers
+            .iter()
+            .filter(|held| !matches!(&***held, FOREGROUND | ORPHAN));
+        let mut finalizers: Vec<Box<str>> = others.cloned().collect();
+        if !served.strategy.has_dependents() {
+            return finalizers;
+        }
+        let wanted = match (self.orphan_dependents, self.propagation) {
+            (Some(true), _) | (None, Some(Propagation::Orphan)) => Some(ORPHAN),
+            (None, Some(Propagation::Foreground)) => Some(FOREGROUND),
+            (Some(false), _) | (None, Some(Propagation::Background)) => None,
+            (None, None) => stored
+                .finalizers
+                .iter()
+                .find_map(|held| [FOREGROUND, ORPHAN].into_iter().find(|it| **held == **it)),
+        };
+        finalizers.extend(wanted.map(Box::from));
+        finalizers
+    }
+}

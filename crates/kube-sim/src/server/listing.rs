@@ -1,0 +1,182 @@
+//! Options of lists and watches, and what they select.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{options, request::Request};
+use crate::{
+    field::{FieldError, Path},
+    registry::Served,
+    selector::{FieldLabels, FieldSelector, LabelSelector},
+    status::Status,
+    store::{object::Stored, page::Token},
+};
+
+/// What a list or a watch asks for.
+#[derive(Debug)]
+pub(super) struct ListOptions {
+    pub(super) selector: Selector,
+    /// Nothing if it is not given.
+    pub(super) revision: Option<u64>,
+    /// Whether exactly that revision is meant, not one that is at least as new.
+    pub(super) exact: bool,
+    pub(super) limit: Option<usize>,
+    pub(super) token: Option<Token>,
+    pub(super) timeout: Option<u64>,
+    pub(super) bookmarks: bool,
+    pub(super) initial_events: Option<bool>,
+}
+
+/// Which objects are asked for.
+#[derive(Debug)]
+pub(super) struct Selector {
+    labels: LabelSelector,
+    fields: FieldSelector,
+    name: Option<String>,
+}
+
+impl ListOptions {
+    pub(super) fn read(request: &Request<'_>, served: &Served) -> Result<Self, Status> {
+        let labels = LabelSelector::parse(request.query("labelSelector"))?;
+        let known = served.strategy.field_labels();
+        let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
+        check_match(request)?;
+        let text = request.query("resourceVersion");
+        let revision = match text {
+            "" => None,
+            text => Some(parse_revision(text)?),
+        };
+        let limit = request
+            .query("limit")
+            .parse()
+            .ok()
+            .filter(|limit| *limit > 0);
+        let token = match request.query("continue") {
+            "" => None,
+            text => Some(Token::decode(text)?),
+        };
+        if token.is_some() && revision.is_some_and(|revision| revision > 0) {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        let matching = request.query("resourceVersionMatch");
+        // Before there was a parameter for it, a limit meant the exact revision.
+        let exact = matching == "Exact"
+            || matching.is_empty() && limit.is_some() && revision.is_some_and(|it| it > 0);
+        Ok(Self {
+            selector: Selector {
+                labels,
+                fields,
+                name: request.target.name.clone(),
+            },
+            revision,
+            exact,
+            limit,
+            token,
+            timeout: request.query("timeoutSeconds").parse().ok(),
+            bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
+            initial_events: request.query_flag("sendInitialEvents"),
+        })
+    }
+}
+
+fn parse_revision(text: &str) -> Result<u64, Status> {
+    text.parse().map_err(|_| {
+        let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+        let error = FieldError::invalid(Path::Root("resourceVersion"), text, why);
+        Status::new(StatusCode::BAD_REQUEST, "BadRequest", format!("{error}"))
+    })
+}
+
+/// Whether `resourceVersionMatch` and `sendInitialEvents` go together with the rest.
+fn check_match(request: &Request<'_>) -> Result<(), Status> {
+    const PATH: Path<'_> = Path::Root("resourceVersionMatch");
+    let matching = request.query("resourceVersionMatch");
+    let initial_events = request.query_flag("sendInitialEvents");
+    let mut errors = Vec::new();
+    let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
+    if request.verb == crate::fault::Verb::Watch {
+        if initial_events.is_some() && matching != "NotOlderThan" {
+            forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        if !matching.is_empty() {
+            if initial_events.is_none() {
+                forbidden(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is \
+                     provided",
+                );
+            }
+            if matching != "NotOlderThan" {
+                errors.push(FieldError::not_supported(PATH, matching, &["NotOlderThan"]));
+            }
+            if !request.query("continue").is_empty() {
+                let why = "resourceVersionMatch is forbidden when continue is provided";
+                errors.push(FieldError::forbidden(PATH, why));
+            }
+        }
+    } else {
+        if !matching.is_empty() {
+            if request.query("resourceVersion").is_empty() {
+                forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+            }
+            if !request.query("continue").is_empty() {
+                forbidden("resourceVersionMatch is forbidden when continue is provided");
+            }
+            if !matches!(matching, "Exact" | "NotOlderThan") {
+                let supported = ["Exact", "NotOlderThan", ""];
+                errors.push(FieldError::not_supported(PATH, matching, &supported));
+            } else if matching == "Exact" && request.query("resourceVersion") == "0" {
+                forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+            }
+        }
+        if initial_events.is_some() {
+            let path = Path::Root("sendInitialEvents");
+            let why = "sendInitialEvents is forbidden for list";
+            errors.push(FieldError::forbidden(path, why));
+        }
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(options::invalid("ListOptions", &errors))
+    }
+}
+
+impl Selector {
+    /// Whether everything is asked for.
+    pub(super) fn is_everything(&self) -> bool {
+        self.labels.is_everything() && self.fields.is_everything() && self.name.is_none()
+    }
+
+    pub(super) fn matches(&self, served: &Served, stored: &Stored) -> bool {
+        if let Some(name) = &self.name {
+            if name != stored.name() {
+                return false;
+            }
+        }
+        if !self.labels.matches(&*stored.labels) {
+            return false;
+        }
+        if self.fields.is_everything() {
+            return true;
+        }
+        // Names are known without a look at the object.
+        let object = std::cell::OnceCell::new();
+        self.fields.matches(|field| match field {
+            "metadata.name" => Cow::Borrowed(stored.name()),
+            "metadata.namespace" => Cow::Borrowed(stored.namespace().unwrap_or("")),
+            field => {
+                let object = object.get_or_init(|| Value::Object(served.read(stored)));
+                let pointer = format!("/{}", field.replace('.', "/"));
+                Cow::Owned(match object.pointer(&pointer) {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(Value::Null) | None => String::new(),
+                    Some(other) => other.to_string(),
+                })
+            }
+        })
+    }
+}

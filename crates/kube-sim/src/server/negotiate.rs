@@ -1,0 +1,205 @@
+//! Which form of an answer a client wants, and how objects take it.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::request::Request;
+use crate::{
+    document,
+    registry::Served,
+    status::Status,
+    store::object::Stored,
+    table::{self, IncludeObject, TableOptions},
+};
+
+/// A form in which objects are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The objects themselves.
+    Object,
+    /// Their metadata alone.
+    Metadata,
+    /// A row for each, as of a time.
+    Table(TableOptions, SystemTime),
+}
+
+/// What is asked for: one object (also each object of a watch), or a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    One,
+    List,
+}
+
+const META_VERSION: &str = "meta.k8s.io/v1";
+
+impl Form {
+    /// Reads the `Accept` header; the first clause that can be served wins.
+    pub(super) fn of(request: &Request<'_>, shape: Shape, now: SystemTime) -> Result<Self, Status> {
+        let form = document::negotiate(&request.parts.headers, |media, parameters| {
+            if document::is_json(media) {
+                Self::of_parameters(parameters, shape, now)
+            } else {
+                None
+            }
+        });
+        let mut form = form.ok_or_else(not_acceptable)?;
+        if let Self::Table(options, _) = &mut form {
+            options.include = IncludeObject::parse(request.query("includeObject"))?;
+        }
+        Ok(form)
+    }
+
+    fn of_parameters(parameters: &[(&str, &str)], shape: Shape, now: SystemTime) -> Option<Self> {
+        let find = |name| parameters.iter().find(|(key, _)| *key == name);
+        let Some((_, kind)) = find("as") else {
+            return Some(Self::Object);
+        };
+        if find("g") != Some(&("g", "meta.k8s.io")) {
+            return None;
+        }
+        let version = match find("v") {
+            Some((_, "v1")) => "v1",
+            Some((_, "v1beta1")) => "v1beta1",
+            _ => return None,
+        };
+        match (*kind, shape) {
+            ("Table", _) => Some(Self::Table(
+                TableOptions {
+                    version,
+                    include: IncludeObject::default(),
+                    headers: true,
+                },
+                now,
+            )),
+            ("PartialObjectMetadata", Shape::One) | ("PartialObjectMetadataList", Shape::List)
+                if version == "v1" =>
+            {
+                Some(Self::Metadata)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same form for the next event of a watch: columns are only named once.
+    pub(super) fn continued(self) -> Self {
+        match self {
+            Self::Table(options, now) => Self::Table(
+                TableOptions {
+                    headers: false,
+                    ..options
+                },
+                now,
+            ),
+            form => form,
+        }
+    }
+
+    /// One object, with its type.
+    pub(super) fn show(self, served: &Served, stored: &Stored) -> Bytes {
+        match self {
+            Self::Object if served.wrote(stored) => stored.bytes().clone(),
+            Self::Object => Bytes::from(Value::Object(served.read(stored)).to_string()),
+            Self::Metadata => {
+                let mut bytes = partial_head();
+                bytes.extend_from_slice(&stored.metadata());
+                bytes.push(b'}');
+                bytes.into()
+            }
+            Self::Table(options, now) => {
+                let object = Value::Object(served.read(stored));
+                let metadata = json!({ "resourceVersion": stored.revision.to_string() });
+                let table = table::table(&served.resource, [object], metadata, now, options);
+                table.to_string().into()
+            }
+        }
+    }
+
+    /// A list as it goes over the wire.
+    pub(super) fn list(self, served: &Served, items: &[Arc<Stored>], metadata: Value) -> Vec<u8> {
+        if let Self::Table(options, now) = self {
+            let objects = items
+                .iter()
+                .map(|stored| Value::Object(served.read(stored)));
+            let table = table::table(&served.resource, objects, metadata, now, options);
+            return table.to_string().into_bytes();
+        }
+        let (kind, version) = match self {
+            Self::Metadata => ("PartialObjectMetadataList", META_VERSION.to_owned()),
+            _ => (
+                served.resource.list_kind.as_str(),
+                served.resource.api_version(),
+            ),
+        };
+        let mut body = Vec::with_capacity(128 + items.len() * 512);
+        let head = format!(
+            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",
+            Value::from(kind),
+            Value::from(version),
+        );
+        body.extend_from_slice(head.as_bytes());
+        if items.is_empty() && self == Self::Metadata {
+            // The server makes this list by appending to nothing.
+            body.extend_from_slice(b"null}");
+            return body;
+        }
+        body.push(b'[');
+        for (index, stored) in items.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            self.item(served, stored, &mut body);
+        }
+        body.extend_from_slice(b"]}");
+        body
+    }
+
+    /// One item of a list: without its type where the type of the list says it.
+    fn item(self, served: &Served, stored: &Stored, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Object if served.is_custom() => bytes.extend(self.show(served, stored)),
+            Self::Object if served.wrote(stored) => {
+                bytes.push(b'{');
+                bytes.extend_from_slice(&stored.tail());
+            }
+            Self::Object => {
+                let mut object = served.read(stored);
+                object.remove("apiVersion");
+                object.remove("kind");
+                bytes.extend(Value::Object(object).to_string().into_bytes());
+            }
+            Self::Metadata | Self::Table(..) => bytes.extend(self.show(served, stored)),
+        }
+    }
+
+    /// The object of a bookmark.
+    pub(super) fn bookmark(self, served: &Served, revision: u64, initial_end: bool) -> Value {
+        let (kind, version) = match self {
+            Self::Metadata => ("PartialObjectMetadata", META_VERSION.to_owned()),
+            _ => (served.resource.kind.as_str(), served.resource.api_version()),
+        };
+        let mut metadata = json!({ "resourceVersion": revision.to_string() });
+        if initial_end {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+        }
+        json!({ "kind": kind, "apiVersion": version, "metadata": metadata })
+    }
+}
+
+fn partial_head() -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    bytes.extend_from_slice(b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"");
+    bytes.extend_from_slice(META_VERSION.as_bytes());
+    bytes.extend_from_slice(b"\",\"metadata\":");
+    bytes
+}
+
+fn not_acceptable() -> Status {
+    Status::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "NotAcceptable",
+        "only the following media types are accepted: application/json",
+    )
+}

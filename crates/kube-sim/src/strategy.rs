@@ -1,0 +1,351 @@
+//! How the objects of a kind are treated when they are written: what the server sets, what it
+//! leaves alone, and what it refuses.
+//!
+//! These are the strategies of `k8s.io/kubernetes/pkg/registry` and of
+//! `k8s.io/apiextensions-apiserver`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    definition,
+    field::FieldError,
+    schema::Schema,
+    selector::FieldLabels,
+    shape::{self, Struct},
+    store::object::{Object, text},
+    validate::{self, BuiltIn, EventGroup},
+};
+
+/// The treatment of one kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Strategy {
+    /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
+    Plain(Plain),
+    Namespace,
+    Event,
+    Definition,
+    Custom(Custom),
+}
+
+/// In which ways the plain kinds differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    ConfigMap,
+    Secret,
+    ServiceAccount,
+    Lease,
+}
+
+/// What a definition says of one version.
+#[derive(Clone, Debug)]
+pub(crate) struct Custom {
+    /// Whether this is the version that is stored.
+    pub(crate) storage: bool,
+    /// Whether there is a status subresource.
+    pub(crate) status: bool,
+    /// By which fields objects can be selected.
+    pub(crate) fields: Vec<String>,
+    pub(crate) schema: Arc<Schema>,
+}
+
+/// Which part of an object a request may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything, except the status where that is a part of its own.
+    Main,
+    /// The status alone.
+    Status,
+    /// The finalizers in a Namespace's `spec`.
+    Finalize,
+}
+
+impl Strategy {
+    /// Whether objects are stored as this version has them.
+    pub(crate) fn stores(&self) -> bool {
+        match self {
+            Self::Custom(custom) => custom.storage,
+            _ => true,
+        }
+    }
+
+    /// Whether the server counts the changes of the desired state.
+    pub(crate) fn has_generation(&self) -> bool {
+        matches!(self, Self::Definition | Self::Custom(_))
+    }
+
+    /// Whether an update need not say of which version it is.
+    pub(crate) fn allows_unconditional_update(&self) -> bool {
+        match self {
+            Self::Plain(plain) => *plain != Plain::Lease,
+            Self::Namespace | Self::Event => true,
+            Self::Definition | Self::Custom(_) => false,
+        }
+    }
+
+    /// Whether a PUT of what does not exist creates it.
+    pub(crate) fn allows_create_on_update(&self) -> bool {
+        matches!(self, Self::Plain(Plain::Lease) | Self::Event)
+    }
+
+    /// Whether a deletion can wait for dependents, or orphan them.
+    pub(crate) fn has_dependents(&self) -> bool {
+        !matches!(self, Self::Event)
+    }
+
+    /// Whether a DELETE answers with what it removed.
+    pub(crate) fn returns_deleted(&self) -> bool {
+        matches!(self, Self::Plain(Plain::ServiceAccount))
+    }
+
+    /// Sets what the server sets in a new object.
+    pub(crate) fn prepare_create(&self, object: &mut Object) {
+        match self {
+            Self::Plain(plain) => plain.default(object),
+            Self::Namespace => {
+                let name = text(metadata(object), "name").to_owned();
+                if !name.is_empty() {
+                    set_label(object, "kubernetes.io/metadata.name", &name);
+                }
+                object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
+                object.insert("status".to_owned(), json!({ "phase": "Active" }));
+            }
+            Self::Event => {}
+            Self::Definition => with_value(object, definition::begin),
+            Self::Custom(custom) => {
+                if custom.status {
+                    object.remove("status");
+                }
+            }
+        }
+    }
+
+    /// Keeps out of an update what it may not change. Metadata has been dealt with before, apart
+    /// from that of a status.
+    pub(crate) fn prepare_update(&self, new: &mut Object, old: &Object, part: Part) {
+        match (self, part) {
+            (Self::Custom(_), Part::Status) => {
+                let status = new.remove("status");
+                new.clone_from(old);
+                put(new, "status", status);
+            }
+            (_, Part::Status) => {
+                let status = new.remove("status");
+                let metadata = new.remove("metadata");
+                new.clone_from(old);
+                put(new, "status", status);
+                put(new, "metadata", metadata);
+            }
+            (_, Part::Finalize) => {
+                let finalizers = new["spec"]["finalizers"].take();
+                let revision = metadata(new).get("resourceVersion").cloned();
+                new.clone_from(old);
+                new["spec"]["finalizers"] = finalizers;
+                put(metadata_mut(new), "resourceVersion", revision);
+            }
+            (Self::Namespace, Part::Main) => {
+                put(new, "spec", old.get("spec").cloned());
+                put(new, "status", old.get("status").cloned());
+            }
+            (Self::Definition, Part::Main) => {
+                put(new, "status", old.get("status").cloned());
+                let old = Value::Object(old.clone());
+                with_value(new, |new| {
+                    let stored = definition::stored_versions(new, &old);
+                    new["status"]["storedVersions"] = stored.into();
+                });
+            }
+            (Self::Custom(custom), Part::Main) => {
+                if custom.status {
+                    put(new, "status", old.get("status").cloned());
+                }
+            }
+            (Self::Plain(plain), Part::Main) => plain.default(new),
+            (Self::Event, Part::Main) => {}
+        }
+    }
+
+    /// Whether an update changes what the generation counts.
+    pub(crate) fn changes_desired_state(&self, new: &Object, old: &Object) -> bool {
+        let without_status = match self {
+            Self::Custom(custom) => custom.status,
+            _ => true,
+        };
+        let counts = |field: &&String| {
+            !(matches!(field.as_str(), "metadata" | "apiVersion" | "kind")
+                || without_status && *field == "status")
+        };
+        let differs = |field: &String| new.get(field) != old.get(field);
+        new.keys().filter(counts).any(differs) || old.keys().filter(counts).any(differs)
+    }
+
+    /// By which fields objects can be selected.
+    pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
+        match self {
+            Self::Custom(custom) => FieldLabels::Listed(&custom.fields),
+            _ => FieldLabels::Metadata,
+        }
+    }
+
+    /// What is wrong with a new object.
+    pub(crate) fn validate(&self, object: &Value, namespaced: bool) -> Vec<FieldError> {
+        match self {
+            Self::Definition => definition::create(object),
+            Self::Custom(custom) => {
+                validate::create_custom(object, namespaced, custom.schema.validate(object))
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::create(kind, object)),
+        }
+    }
+
+    /// What is wrong with an object that takes the place of another.
+    pub(crate) fn validate_update(
+        &self,
+        new: &Value,
+        old: &Value,
+        namespaced: bool,
+        part: Part,
+    ) -> Vec<FieldError> {
+        match (self, part) {
+            (Self::Definition, Part::Main) => definition::update(new, old),
+            (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
+            (Self::Custom(custom), part) => {
+                let content = match part {
+                    Part::Status => custom.schema.validate_status(new, old),
+                    Part::Main | Part::Finalize => custom.schema.validate_update(new, old),
+                };
+                validate::update_custom(new, old, namespaced, content)
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::update(kind, new, old)),
+        }
+    }
+
+    /// Does to what a client sent what the kind says beyond its shape, and says which fields are
+    /// not known.
+    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+        match self {
+            Self::Definition => definition::fill_in(object),
+            Self::Custom(custom) => {
+                let unknown = custom.schema.prune(object);
+                custom.schema.default(object);
+                return unknown;
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// What the server warns of when an object is accepted.
+    pub(crate) fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        match self {
+            Self::Definition => definition::warnings(new, old),
+            Self::Custom(_) => validate::finalizer_warnings(new, old),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The shape of what is built in.
+    pub(crate) fn shape(&self) -> Option<&'static Struct> {
+        Some(match self {
+            Self::Plain(Plain::ConfigMap) => &shape::CONFIG_MAP,
+            Self::Plain(Plain::Secret) => &shape::SECRET,
+            Self::Plain(Plain::ServiceAccount) => &shape::SERVICE_ACCOUNT,
+            Self::Plain(Plain::Lease) => &shape::LEASE,
+            Self::Namespace => &shape::NAMESPACE,
+            Self::Event => &shape::EVENT,
+            Self::Definition => &shape::DEFINITION,
+            Self::Custom(_) => return None,
+        })
+    }
+
+    fn built_in(&self) -> Option<BuiltIn> {
+        Some(match self {
+            Self::Plain(Plain::ConfigMap) => BuiltIn::ConfigMap,
+            Self::Plain(Plain::Secret) => BuiltIn::Secret,
+            Self::Plain(Plain::ServiceAccount) => BuiltIn::ServiceAccount,
+            Self::Plain(Plain::Lease) => BuiltIn::Lease,
+            Self::Namespace => BuiltIn::Namespace,
+            Self::Event => BuiltIn::Event {
+                group: EventGroup::Core,
+            },
+            Self::Definition | Self::Custom(_) => return None,
+        })
+    }
+
+    /// Turns what is stored into what this version shows.
+    pub(crate) fn convert_from_storage(&self, object: &mut Object) {
+        if matches!(self, Self::Custom(_)) {
+            with_value(object, |object| {
+                self.complete(object);
+            });
+        }
+    }
+}
+
+impl Plain {
+    fn default(self, object: &mut Object) {
+        if self == Self::Secret {
+            object
+                .entry("type")
+                .or_insert_with(|| Value::from("Opaque"));
+        }
+    }
+}
+
+/// The metadata of an object.
+pub(crate) fn metadata(object: &Object) -> &Object {
+    static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Object::new);
+    object
+        .get("metadata")
+        .and_then(Value::as_object)
+        .unwrap_or(&NONE)
+}
+
+/// The metadata of an object; put there if it is missing.
+pub(crate) fn metadata_mut(object: &mut Object) -> &mut Object {
+    let metadata = object
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Object::new()));
+    if !metadata.is_object() {
+        *metadata = Value::Object(Object::new());
+    }
+    match metadata {
+        Value::Object(metadata) => metadata,
+        _ => unreachable!("it has just been made an object"),
+    }
+}
+
+/// Sets a field, or takes it away.
+pub(crate) fn put(object: &mut Object, field: &str, value: Option<Value>) {
+    match value {
+        Some(value) => {
+            object.insert(field.to_owned(), value);
+        }
+        None => {
+            object.remove(field);
+        }
+    }
+}
+
+/// Does something to an object that is done to values.
+fn with_value(object: &mut Object, change: impl FnOnce(&mut Value)) {
+    let mut value = Value::Object(std::mem::take(object));
+    change(&mut value);
+    if let Value::Object(changed) = value {
+        *object = changed;
+    }
+}
+
+fn set_label(object: &mut Object, key: &str, value: &str) {
+    let labels = metadata_mut(object)
+        .entry("labels")
+        .or_insert_with(|| json!({}));
+    if labels.is_object() {
+        labels[key] = value.into();
+    }
+}

@@ -1,0 +1,6 @@
+//! The server under `kube::Client`, without a socket.
+
+mod basics;
+mod deletion;
+mod fixtures;
+mod watches;

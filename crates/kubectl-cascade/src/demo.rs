@@ -1,0 +1,5 @@
+//! `demo`: a platform, the controller and a deletion, all in this process.
+mod screen;
+mod services;
+mod stage;
+mod view;
