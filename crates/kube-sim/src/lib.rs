@@ -28,7 +28,6 @@ mod status;
 mod store;
 mod strategy;
 mod table;
-
 mod validate;
 
 pub use server::{ApiServer, Author, Builder, ResponseBody, Snapshot, View, Write};

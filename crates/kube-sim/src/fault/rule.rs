@@ -151,8 +151,8 @@ impl Entry {
         }
     }
 
-    /// Counts the call if it matches, and returns the action if it is due.
-    pub(super) fn consider(&mut self, call: &Call) -> Option<Action> {
+    /// Counts the call if it matches, and returns what the action amounts to if it is due.
+    pub(super) fn consider(&mut self, call: &Call) -> Option<Vec<Action>> {
         if !self.rule.action.concerns(call) || !self.rule.matcher.matches(call) {
             return None;
         }
@@ -167,7 +167,7 @@ impl Entry {
         };
         due.then(|| {
             self.fired.send_modify(|fired| *fired += 1);
-            self.rule.action.clone()
+            self.rule.action.drawn(|| self.random.fraction())
         })
     }
 }

@@ -118,7 +118,12 @@ impl Form {
     }
 
     /// A list as it goes over the wire.
-    pub(super) fn list(self, served: &Served, items: &[Arc<Stored>], metadata: Value) -> Vec<u8> {
+    pub(super) fn list(
+        self,
+        served: &Served,
+        items: &[Arc<Stored>],
+        mut metadata: Value,
+    ) -> Vec<u8> {
         if let Self::Table(options, now) = self {
             let objects = items
                 .iter()
@@ -133,6 +138,10 @@ impl Form {
                 served.resource.api_version(),
             ),
         };
+        if self == Self::Object && served.is_custom() && metadata.get("continue").is_none() {
+            // The server keeps this list as a map, in which the token is always set.
+            metadata["continue"] = "".into();
+        }
         let mut body = Vec::with_capacity(128 + items.len() * 512);
         let head = format!(
             "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     State,
     answer::{Answer, Refusal},
-    listing::ListOptions,
+    listing::{ListOptions, parse_revision},
     negotiate::{Form, Shape},
     request::Request,
 };
@@ -38,7 +38,7 @@ pub(super) fn get(
         "0" => state.stale_revision(),
         "" => u64::MAX,
         text => {
-            check_future(state, text.parse().unwrap_or(0))?;
+            check_future(state, parse_revision(text).map_err(Status::internal)?)?;
             u64::MAX
         }
     };

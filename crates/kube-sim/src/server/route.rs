@@ -123,7 +123,11 @@ fn part(request: &Request<'_>, served: &Served) -> Result<Part, Refusal> {
         None => Part::Main,
         Some("status") if served.resource.status => Part::Status,
         Some("finalize") if served.resource.kind == "Namespace" => Part::Finalize,
-        Some(_) if served.is_custom() => return Err(Refusal::unserved()),
+        Some(_) if served.is_custom() => {
+            // As if it were the object that is not there.
+            let name = request.target.name.as_deref().unwrap_or("");
+            return Err(Status::not_found(served.named(name)).into());
+        }
         Some(_) => return Err(no_resource()),
     };
     let custom = served.is_custom();

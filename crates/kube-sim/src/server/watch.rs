@@ -71,9 +71,7 @@ pub(super) fn watch(
         over: false,
     };
     watcher.plan_bookmark();
-    let wants_initial = options
-        .initial_events
-        .unwrap_or(matches!(options.revision, None | Some(0)));
+    let wants_initial = options.initial_events == Some(true);
     match options.revision {
         _ if wants_initial => {
             check_future(state, options.revision.unwrap_or(0))?;
@@ -82,7 +80,7 @@ pub(super) fn watch(
                 _ => state.store.revision(),
             };
             watcher.begin_with_all(state, at);
-            if options.initial_events == Some(true) && options.bookmarks {
+            if options.bookmarks {
                 watcher.push_bookmark(true);
             }
         }

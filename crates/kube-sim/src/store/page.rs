@@ -28,14 +28,17 @@ impl Token {
     }
 
     pub(crate) fn decode(text: &str) -> Result<Self, Status> {
-        let bad = |why: &str| Status::bad_request(format!("continue key is not valid: {why}"));
+        let bad = |why: &str| {
+            let why = format!("invalid continue token: continue key is not valid: {why}");
+            Status::bad_request(why)
+        };
         let bytes = from_base64_url(text).ok_or_else(|| bad("illegal base64 data"))?;
         let token: Value =
             serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
         if token["v"] != "meta.k8s.io/v1" {
             return Err(bad(&format!(
                 "server does not recognize this encoded version {}",
-                token["v"]
+                token["v"].as_str().unwrap_or_default()
             )));
         }
         let revision = match token["rv"].as_i64() {
