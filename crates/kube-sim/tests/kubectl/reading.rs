@@ -65,6 +65,9 @@ fn tables_are_the_servers() {
             "get net red blue",
             "get cm conf net/red",
             "get net -n nobody-made-this",
+            "get net --server-print=false",
+            "get -f red.yaml -f blue.yaml",
+            "get net red --subresource=status",
         ],
     );
 }
