@@ -35,7 +35,7 @@ pub(super) fn create(
         )
         .into());
     }
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let WriteOptions {
         dry_run,
         validation,

@@ -69,7 +69,7 @@ pub(super) fn delete(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
     transaction.options = Some(Value::Object(options.raw.clone()));
@@ -83,13 +83,16 @@ pub(super) fn delete(
         let refused = deleted.as_ref().err();
         transaction.tell_unchanged(served, Some(&stored), refused);
     }
-    let body = match deleted? {
-        Deleted::Gone(last) if !served.strategy.returns_deleted() => success(served, &last),
-        Deleted::Gone(shown) | Deleted::Held(shown) => form.show(served, &shown),
-    };
-    let code = match options.orphan_dependents {
-        Some(false) => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
+    let (code, body) = match deleted? {
+        Deleted::Gone(last) if served.strategy.returns_deleted() => {
+            (StatusCode::OK, form.show(served, &last))
+        }
+        Deleted::Gone(last) => (StatusCode::OK, success(served, &last)),
+        // Only who uses the deprecated option is told by the code that it takes longer.
+        Deleted::Held(shown) if options.orphan_dependents == Some(false) => {
+            (StatusCode::ACCEPTED, form.show(served, &shown))
+        }
+        Deleted::Held(shown) => (StatusCode::OK, form.show(served, &shown)),
     };
     Ok(Answer::json(code, body))
 }
@@ -100,7 +103,7 @@ pub(super) fn collection(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, transaction.now())?;
+    let form = Form::of(request, served, Shape::List, transaction.now())?;
     let listing = ListOptions::read(request, served)?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
@@ -179,15 +182,15 @@ pub(crate) fn delete_object(
             return Ok(Deleted::Gone(transaction.remove(served, stored)));
         }
         // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.read(stored);
+        let mut object = served.treated(stored);
         set_finalizers(&mut object, &held_by);
         let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
         return Ok(Deleted::Gone(transaction.remove(served, &stored)));
     }
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);
     mark(&mut object, transaction.timestamp());
-    if stored.terminating && object == served.read(stored) {
+    if stored.terminating && object == served.treated(stored) {
         return Ok(Deleted::Held(Arc::clone(stored)));
     }
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
@@ -216,7 +219,7 @@ fn terminate_namespace(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &options.finalizers(served, stored));
     let now = transaction.timestamp();
     metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now);
@@ -226,7 +229,7 @@ fn terminate_namespace(
 
 /// Whether the content of a namespace that is being deleted is gone.
 fn is_emptied(served: &Served, stored: &Stored) -> bool {
-    let object = served.read(stored);
+    let object = served.treated(stored);
     let finalizers = object.get("spec").and_then(|spec| spec.get("finalizers"));
     finalizers
         .and_then(Value::as_array)
@@ -241,7 +244,7 @@ fn terminate_definition(
     served: &Arc<Served>,
     stored: &Arc<Stored>,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     let mut held_by = finalizers(metadata(&object)).into_vec();
     if !stored.has_finalizer(CLEANUP) {
         held_by.push(CLEANUP.into());
@@ -284,7 +287,7 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
     status.to_string().into()
 }
 
-/// The options in a body.
+/// The options in a body. Fields that are not known are ignored, as the server does.
 fn delete_options(body: &[u8]) -> Result<Object, Status> {
     let document = json::parse(body).map_err(|why| {
         let why = format!("couldn't get version/kind; json parse error: {why}");
