@@ -8,10 +8,13 @@ use crate::{
     registry::{Registry, Served},
     resource::{Origin, Resource},
     strategy::{Plain, Strategy},
+    validate::EventGroup,
 };
 
 /// Where Namespaces are kept.
 pub(crate) const NAMESPACES: &str = "namespaces";
+/// Where Events are kept, through whichever group they are seen.
+const EVENTS: &str = "events";
 /// Where CustomResourceDefinitions are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
@@ -107,7 +110,12 @@ pub(crate) fn registry() -> Registry {
         },
         Row {
             short_names: &["ev"],
-            ..Row::core("Event", "events", Strategy::Event)
+            ..Row::core("Event", EVENTS, Strategy::Event(EventGroup::Core))
+        },
+        Row {
+            group: "events.k8s.io",
+            short_names: &["ev"],
+            ..Row::core("Event", EVENTS, Strategy::Event(EventGroup::Events))
         },
         Row {
             group: "coordination.k8s.io",

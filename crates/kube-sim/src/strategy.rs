@@ -4,13 +4,15 @@
 //! These are the strategies of `k8s.io/kubernetes/pkg/registry` and of
 //! `k8s.io/apiextensions-apiserver`.
 
-use std::sync::Arc;
+mod events;
+
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
 use crate::{
-    definition,
-    field::FieldError,
+    base64, definition,
+    field::{FieldError, Path},
     schema::Schema,
     selector::FieldLabels,
     shape::{self, Struct},
@@ -24,7 +26,7 @@ pub(crate) enum Strategy {
     /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
     Plain(Plain),
     Namespace,
-    Event,
+    Event(EventGroup),
     Definition,
     Custom(Custom),
 }
@@ -45,9 +47,18 @@ pub(crate) struct Custom {
     pub(crate) storage: bool,
     /// Whether there is a status subresource.
     pub(crate) status: bool,
-    /// By which fields objects can be selected.
+    /// By which fields objects can be selected; see [`fields`].
     pub(crate) fields: Vec<String>,
     pub(crate) schema: Arc<Schema>,
+}
+
+type Fields = LazyLock<Vec<String>>;
+
+/// These fields, and those by which everything in a namespace can be selected.
+fn fields(more: &[&str]) -> Vec<String> {
+    let all = ["metadata.name", "metadata.namespace"];
+    let all = all.iter().chain(more);
+    all.map(|field| (*field).to_owned()).collect()
 }
 
 /// Which part of an object a request may change.
@@ -66,8 +77,14 @@ impl Strategy {
     pub(crate) fn stores(&self) -> bool {
         match self {
             Self::Custom(custom) => custom.storage,
-            _ => true,
+            _ => !self.is_view(),
         }
+    }
+
+    /// Whether this is another view of what is stored, not another version of it: it is converted
+    /// as it is read from a client, and as it is shown.
+    pub(crate) fn is_view(&self) -> bool {
+        matches!(self, Self::Event(EventGroup::Events))
     }
 
     /// Whether the server counts the changes of the desired state.
@@ -79,19 +96,19 @@ impl Strategy {
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         match self {
             Self::Plain(plain) => *plain != Plain::Lease,
-            Self::Namespace | Self::Event => true,
+            Self::Namespace | Self::Event(_) => true,
             Self::Definition | Self::Custom(_) => false,
         }
     }
 
     /// Whether a PUT of what does not exist creates it.
     pub(crate) fn allows_create_on_update(&self) -> bool {
-        matches!(self, Self::Plain(Plain::Lease) | Self::Event)
+        matches!(self, Self::Plain(Plain::Lease) | Self::Event(_))
     }
 
     /// Whether a deletion can wait for dependents, or orphan them.
     pub(crate) fn has_dependents(&self) -> bool {
-        !matches!(self, Self::Event)
+        !matches!(self, Self::Event(_))
     }
 
     /// Whether a DELETE answers with what it removed.
@@ -104,14 +121,16 @@ impl Strategy {
         match self {
             Self::Plain(plain) => plain.default(object),
             Self::Namespace => {
-                let name = text(metadata(object), "name").to_owned();
-                if !name.is_empty() {
-                    set_label(object, "kubernetes.io/metadata.name", &name);
+                label_with_name(object);
+                let spec = object.get("spec").and_then(|spec| spec.get("finalizers"));
+                let mut finalizers = spec.and_then(Value::as_array).cloned().unwrap_or_default();
+                if !finalizers.contains(&Value::from("kubernetes")) {
+                    finalizers.push("kubernetes".into());
                 }
-                object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
+                object.insert("spec".to_owned(), json!({ "finalizers": finalizers }));
                 object.insert("status".to_owned(), json!({ "phase": "Active" }));
             }
-            Self::Event => {}
+            Self::Event(_) => {}
             Self::Definition => with_value(object, definition::begin),
             Self::Custom(custom) => {
                 if custom.status {
@@ -147,6 +166,7 @@ impl Strategy {
             (Self::Namespace, Part::Main) => {
                 put(new, "spec", old.get("spec").cloned());
                 put(new, "status", old.get("status").cloned());
+                label_with_name(new);
             }
             (Self::Definition, Part::Main) => {
                 put(new, "status", old.get("status").cloned());
@@ -162,7 +182,7 @@ impl Strategy {
                 }
             }
             (Self::Plain(plain), Part::Main) => plain.default(new),
-            (Self::Event, Part::Main) => {}
+            (Self::Event(_), Part::Main) => {}
         }
     }
 
@@ -182,10 +202,21 @@ impl Strategy {
 
     /// By which fields objects can be selected.
     pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
-        match self {
-            Self::Custom(custom) => FieldLabels::Listed(&custom.fields),
-            _ => FieldLabels::Metadata,
-        }
+        static SECRET: Fields = LazyLock::new(|| fields(&["type"]));
+        static NAMESPACE: Fields = LazyLock::new(|| {
+            let fields = ["metadata.name", "name", "status.phase"];
+            fields.map(str::to_owned).into()
+        });
+        static EVENT: Fields = LazyLock::new(|| events::fields("involvedObject"));
+        static EVENTS_EVENT: Fields = LazyLock::new(|| events::fields("regarding"));
+        FieldLabels::Listed(match self {
+            Self::Plain(Plain::Secret) => &SECRET,
+            Self::Namespace => &NAMESPACE,
+            Self::Event(EventGroup::Core) => &EVENT,
+            Self::Event(EventGroup::Events) => &EVENTS_EVENT,
+            Self::Custom(custom) => &custom.fields,
+            Self::Plain(_) | Self::Definition => return FieldLabels::Metadata,
+        })
     }
 
     /// What is wrong with a new object.
@@ -210,6 +241,11 @@ impl Strategy {
         part: Part,
     ) -> Vec<FieldError> {
         match (self, part) {
+            (Self::Namespace, Part::Status) => {
+                let mut errors = validate::update(BuiltIn::Namespace, new, old);
+                errors.extend(phase_errors(new));
+                errors
+            }
             (Self::Definition, Part::Main) => definition::update(new, old),
             (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
             (Self::Custom(custom), part) => {
@@ -257,7 +293,8 @@ impl Strategy {
             Self::Plain(Plain::ServiceAccount) => &shape::SERVICE_ACCOUNT,
             Self::Plain(Plain::Lease) => &shape::LEASE,
             Self::Namespace => &shape::NAMESPACE,
-            Self::Event => &shape::EVENT,
+            Self::Event(EventGroup::Core) => &shape::EVENT,
+            Self::Event(EventGroup::Events) => &shape::EVENTS_EVENT,
             Self::Definition => &shape::DEFINITION,
             Self::Custom(_) => return None,
         })
@@ -270,36 +307,53 @@ impl Strategy {
             Self::Plain(Plain::ServiceAccount) => BuiltIn::ServiceAccount,
             Self::Plain(Plain::Lease) => BuiltIn::Lease,
             Self::Namespace => BuiltIn::Namespace,
-            Self::Event => BuiltIn::Event {
-                group: EventGroup::Core,
-            },
+            Self::Event(group) => BuiltIn::Event { group: *group },
             Self::Definition | Self::Custom(_) => return None,
         })
     }
 
     /// Turns what is stored into what this version shows.
     pub(crate) fn convert_from_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::from_core(object);
+        }
         if matches!(self, Self::Custom(_)) {
             with_value(object, |object| {
                 self.complete(object);
             });
         }
     }
+
+    /// Turns what a client has sent into what is stored.
+    pub(crate) fn convert_to_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::to_core(object);
+        }
+    }
 }
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self == Self::Secret {
-            object
-                .entry("type")
-                .or_insert_with(|| Value::from("Opaque"));
+        if self != Self::Secret {
+            return;
+        }
+        object
+            .entry("type")
+            .or_insert_with(|| Value::from("Opaque"));
+        let Some(Value::Object(texts)) = object.remove("stringData") else {
+            return;
+        };
+        let data = object.entry("data").or_insert_with(|| json!({}));
+        for (key, text) in texts {
+            let text = text.as_str().unwrap_or("");
+            data[key] = base64::standard(text.as_bytes()).into();
         }
     }
 }
 
 /// The metadata of an object.
 pub(crate) fn metadata(object: &Object) -> &Object {
-    static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Object::new);
+    static NONE: LazyLock<Object> = LazyLock::new(Object::new);
     object
         .get("metadata")
         .and_then(Value::as_object)
@@ -341,11 +395,26 @@ fn with_value(object: &mut Object, change: impl FnOnce(&mut Value)) {
     }
 }
 
-fn set_label(object: &mut Object, key: &str, value: &str) {
-    let labels = metadata_mut(object)
-        .entry("labels")
-        .or_insert_with(|| json!({}));
-    if labels.is_object() {
-        labels[key] = value.into();
+/// The label by which a Namespace can be selected by name.
+fn label_with_name(namespace: &mut Object) {
+    let metadata = metadata_mut(namespace);
+    let name = text(metadata, "name").to_owned();
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if !name.is_empty() && labels.is_object() {
+        labels["kubernetes.io/metadata.name"] = name.into();
     }
+}
+
+/// Whether the phase of a Namespace goes with its deletion.
+fn phase_errors(namespace: &Value) -> Vec<FieldError> {
+    let path = Path::Root("status");
+    let path = path.child("Phase");
+    let phase = namespace["status"]["phase"].as_str().unwrap_or("");
+    let terminating = !namespace["metadata"]["deletionTimestamp"].is_null();
+    let why = match (phase, terminating) {
+        ("Active", false) | ("Terminating", true) => return Vec::new(),
+        (_, false) => "may only be 'Active' if `deletionTimestamp` is empty",
+        (_, true) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+    };
+    vec![FieldError::invalid(path, phase, why)]
 }

@@ -57,7 +57,7 @@ pub(super) fn body(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refuse(&shape::strict_error(&strict)).into());
     }
-    Ok(Decoded::new(value, strict, validation))
+    Ok(Decoded::new(served, value, strict, validation))
 }
 
 /// The object that a patch has made.
@@ -72,15 +72,21 @@ pub(super) fn patched(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
-    Ok(Decoded::new(value, strict, validation))
+    Ok(Decoded::new(served, value, strict, validation))
 }
 
 impl Decoded {
-    fn new(value: Value, strict: Vec<String>, validation: FieldValidation) -> Self {
-        let object = match value {
+    fn new(
+        served: &Served,
+        value: Value,
+        strict: Vec<String>,
+        validation: FieldValidation,
+    ) -> Self {
+        let mut object = match value {
             Value::Object(object) => object,
             _ => Object::new(),
         };
+        served.strategy.convert_to_storage(&mut object);
         let warnings = match validation {
             FieldValidation::Warn => strict,
             FieldValidation::Ignore | FieldValidation::Strict => Vec::new(),

@@ -25,7 +25,7 @@ use crate::{
     status::Status,
     store::{
         Range,
-        object::{Object, Stored, finalizers, key, text},
+        object::{Object, Stored, finalizers, key},
     },
     strategy::{Strategy, metadata, metadata_mut},
 };
@@ -69,7 +69,7 @@ pub(super) fn delete(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
     transaction.options = Some(Value::Object(options.raw.clone()));
@@ -83,13 +83,16 @@ pub(super) fn delete(
         let refused = deleted.as_ref().err();
         transaction.tell_unchanged(served, Some(&stored), refused);
     }
-    let body = match deleted? {
-        Deleted::Gone(last) if !served.strategy.returns_deleted() => success(served, &last),
-        Deleted::Gone(shown) | Deleted::Held(shown) => form.show(served, &shown),
-    };
-    let code = match options.orphan_dependents {
-        Some(false) => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
+    let (code, body) = match deleted? {
+        Deleted::Gone(last) if served.strategy.returns_deleted() => {
+            (StatusCode::OK, form.show(served, &last))
+        }
+        Deleted::Gone(last) => (StatusCode::OK, success(served, &last)),
+        // Only who uses the deprecated option is told by the code that it takes longer.
+        Deleted::Held(shown) if options.orphan_dependents == Some(false) => {
+            (StatusCode::ACCEPTED, form.show(served, &shown))
+        }
+        Deleted::Held(shown) => (StatusCode::OK, form.show(served, &shown)),
     };
     Ok(Answer::json(code, body))
 }
@@ -100,7 +103,7 @@ pub(super) fn collection(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, transaction.now())?;
+    let form = Form::of(request, served, Shape::List, transaction.now())?;
     let listing = ListOptions::read(request, served)?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
@@ -144,9 +147,6 @@ pub(crate) fn delete_object(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Result<Deleted, Status> {
-    if matches!(served.strategy, Strategy::Namespace) {
-        options.check_namespace(served, stored)?;
-    }
     options.check(served, stored)?;
     match served.strategy {
         Strategy::Namespace if !stored.terminating => {
@@ -179,15 +179,15 @@ pub(crate) fn delete_object(
             return Ok(Deleted::Gone(transaction.remove(served, stored)));
         }
         // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.read(stored);
+        let mut object = served.treated(stored);
         set_finalizers(&mut object, &held_by);
         let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
         return Ok(Deleted::Gone(transaction.remove(served, &stored)));
     }
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);
     mark(&mut object, transaction.timestamp());
-    if stored.terminating && object == served.read(stored) {
+    if stored.terminating && object == served.treated(stored) {
         return Ok(Deleted::Held(Arc::clone(stored)));
     }
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
@@ -216,7 +216,7 @@ fn terminate_namespace(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &options.finalizers(served, stored));
     let now = transaction.timestamp();
     metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now);
@@ -226,7 +226,7 @@ fn terminate_namespace(
 
 /// Whether the content of a namespace that is being deleted is gone.
 fn is_emptied(served: &Served, stored: &Stored) -> bool {
-    let object = served.read(stored);
+    let object = served.treated(stored);
     let finalizers = object.get("spec").and_then(|spec| spec.get("finalizers"));
     finalizers
         .and_then(Value::as_array)
@@ -241,7 +241,7 @@ fn terminate_definition(
     served: &Arc<Served>,
     stored: &Arc<Stored>,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     let mut held_by = finalizers(metadata(&object)).into_vec();
     if !stored.has_finalizer(CLEANUP) {
         held_by.push(CLEANUP.into());
@@ -284,13 +284,16 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
     status.to_string().into()
 }
 
-/// The options in a body.
+/// The options in a body. Fields that are not known are ignored, as the server does.
 fn delete_options(body: &[u8]) -> Result<Object, Status> {
     let document = json::parse(body).map_err(|why| {
         let why = format!("couldn't get version/kind; json parse error: {why}");
         Status::bad_request(why)
     })?;
-    let mut value = document.value;
+    let mut value = match document.value {
+        Value::Null => Value::Object(Object::new()),
+        value => value,
+    };
     if let Some(why) = json::untyped(&value) {
         return Err(Status::bad_request(why));
     }
@@ -313,6 +316,26 @@ fn delete_options(body: &[u8]) -> Result<Object, Status> {
         Value::Object(object) => Ok(object),
         _ => Ok(Object::new()),
     }
+}
+
+/// 409: the object is not the one that is meant.
+fn mismatch(served: &Served, stored: &Stored, what: &str, wanted: &str, found: &str) -> Status {
+    // Kinds that are deleted in their own way have their own words.
+    if matches!(served.strategy, Strategy::Namespace | Strategy::Definition) {
+        let why = format!(
+            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+        );
+        return Status::conflict(served.named(stored.name()), &why);
+    }
+    let guess = match what {
+        "UID" => "deleted and then recreated",
+        _ => "modified",
+    };
+    let why = format!(
+        "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). \
+         The object might have been {guess}"
+    );
+    Status::conflict(served.kind_named(stored.name()), &why)
 }
 
 impl DeleteOptions {
@@ -401,42 +424,15 @@ impl DeleteOptions {
         })
     }
 
-    /// The same as [`check`](Self::check) for a Namespace, which has its own words.
-    fn check_namespace(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
-        let revision = stored.revision.to_string();
-        for (what, wanted, found) in [
-            ("UID", &self.uid, &*stored.uid),
-            ("ResourceVersion", &self.revision, revision.as_str()),
-        ] {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
-                let why = format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object \
-                     meta: {found}"
-                );
-                return Err(Status::conflict(served.named(stored.name()), &why));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the object is the one that is meant.
     fn check(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
-        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *stored.uid) {
-            let why = format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The \
-                 object might have been deleted and then recreated",
-                stored.uid
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
-        }
-        let revision = self.revision.as_deref();
-        if let Some(revision) = revision.filter(|it| it.parse() != Ok(stored.revision)) {
-            let why = format!(
-                "the ResourceVersion in the precondition ({revision}) does not match the \
-                 ResourceVersion in record ({}). The object might have been modified",
-                stored.revision
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
+        let current = stored.revision.to_string();
+        let uid = (self.uid.as_deref(), &*stored.uid);
+        let revision = (self.revision.as_deref(), current.as_str());
+        for (what, (wanted, found)) in [("UID", uid), ("ResourceVersion", revision)] {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+                return Err(mismatch(served, stored, what, wanted, found));
+            }
         }
         Ok(())
     }

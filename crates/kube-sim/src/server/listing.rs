@@ -9,7 +9,7 @@ use crate::{
     fault::Verb,
     field::{FieldError, Path},
     registry::Served,
-    selector::{FieldLabels, FieldSelector, LabelSelector},
+    selector::{FieldSelector, LabelSelector},
     status::Status,
     store::{object::Stored, page::Token},
 };
@@ -132,10 +132,10 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
             if matching != "NotOlderThan" {
                 errors.push(FieldError::not_supported(PATH, matching, &["NotOlderThan"]));
             }
-            if !request.query("continue").is_empty() {
-                let why = "resourceVersionMatch is forbidden when continue is provided";
-                errors.push(FieldError::forbidden(PATH, why));
-            }
+        }
+        if !request.query("continue").is_empty() {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(PATH, why));
         }
     } else {
         if !matching.is_empty() {
@@ -190,7 +190,11 @@ impl Selector {
             "metadata.namespace" => Cow::Borrowed(stored.namespace().unwrap_or("")),
             field => {
                 let object = object.get_or_init(|| Value::Object(served.read(stored)));
-                let pointer = format!("/{}", field.replace('.', "/"));
+                let pointer = match field {
+                    "name" => "/metadata/name".to_owned(),
+                    "source" => "/source/component".to_owned(),
+                    field => format!("/{}", field.replace('.', "/")),
+                };
                 Cow::Owned(match object.pointer(&pointer) {
                     Some(Value::String(text)) => text.clone(),
                     Some(Value::Null) | None => String::new(),

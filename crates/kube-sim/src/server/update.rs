@@ -31,7 +31,7 @@ pub(super) fn put(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let WriteOptions {
         dry_run,
         validation,
@@ -65,7 +65,7 @@ pub(super) fn patch(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served, request.content_type()))?;
@@ -150,7 +150,7 @@ pub(super) fn update(
     part: Part,
 ) -> Result<Arc<Stored>, Status> {
     check_revision(served, stored, &new)?;
-    let old = served.read(stored);
+    let old = served.treated(stored);
     keep_system_fields(&mut new, &old);
     served.strategy.prepare_update(&mut new, &old, part);
     if served.strategy.has_generation() {
@@ -178,9 +178,9 @@ pub(crate) fn write(
     new: Object,
 ) -> Arc<Stored> {
     if is_finished(served, &new) {
-        let shown = served.write(Arc::clone(&stored.key), &new);
+        let shown = transaction.unsaved(served, Arc::clone(&stored.key), &new);
         transaction.remove(served, stored);
-        return Arc::new(shown);
+        return shown;
     }
     transaction.commit(served, Arc::clone(&stored.key), Some(stored), new)
 }
