@@ -202,8 +202,8 @@ fn check(
         }
         errors => errors,
     };
-    if errors.is_empty() && served.is_custom() {
-        let warnings = validate::finalizer_warnings(&object, None);
+    if errors.is_empty() {
+        let warnings = served.strategy.warnings(&object, None);
         transaction.warnings.extend(warnings);
     }
     let Value::Object(object) = object else {

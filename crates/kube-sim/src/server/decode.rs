@@ -97,10 +97,12 @@ impl Decoded {
 
 /// Reads an object as its kind has it; says what it does not know.
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
-    match served.strategy.shape() {
-        Some(shape) => shape::read(shape, value),
-        None => shape::read_metadata(value),
-    }
+    let mut unknown = match served.strategy.shape() {
+        Some(shape) => shape::read(shape, value)?,
+        None => shape::read_metadata(value)?,
+    };
+    unknown.extend(served.strategy.complete(value));
+    Ok(unknown)
 }
 
 /// Whether a body says of which type it is, and that it is the one that the path says.

@@ -25,7 +25,7 @@ use crate::{
     status::Status,
     store::{
         Range,
-        object::{Object, Stored, finalizers, key, text},
+        object::{Object, Stored, finalizers, key},
     },
     strategy::{Strategy, metadata, metadata_mut},
 };
@@ -293,7 +293,10 @@ fn delete_options(body: &[u8]) -> Result<Object, Status> {
         let why = format!("couldn't get version/kind; json parse error: {why}");
         Status::bad_request(why)
     })?;
-    let mut value = document.value;
+    let mut value = match document.value {
+        Value::Null => Value::Object(Object::new()),
+        value => value,
+    };
     if let Some(why) = json::untyped(&value) {
         return Err(Status::bad_request(why));
     }

@@ -165,7 +165,7 @@ pub(super) fn update(
     if new == old {
         return Ok(Arc::clone(stored));
     }
-    let new = check(transaction, served, new, old)?;
+    let new = check(transaction, served, new, old, part)?;
     Ok(write(transaction, served, stored, new))
 }
 
@@ -240,6 +240,7 @@ fn check(
     served: &Served,
     new: Object,
     old: Object,
+    part: Part,
 ) -> Result<Object, Status> {
     let (mut new, old) = (Value::Object(new), Value::Object(old));
     transaction
@@ -248,12 +249,14 @@ fn check(
     let errors = match served.type_errors(&new) {
         errors if errors.is_empty() => {
             let namespaced = served.resource.namespaced;
-            served.strategy.validate_update(&new, &old, namespaced)
+            served
+                .strategy
+                .validate_update(&new, &old, namespaced, part)
         }
         errors => errors,
     };
-    if errors.is_empty() && served.is_custom() {
-        let warnings = validate::finalizer_warnings(&new, Some(&old));
+    if errors.is_empty() {
+        let warnings = served.strategy.warnings(&new, Some(&old));
         transaction.warnings.extend(warnings);
     }
     let Value::Object(new) = new else {
