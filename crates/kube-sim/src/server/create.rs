@@ -59,7 +59,7 @@ pub(super) fn new_object(
 ) -> Result<Arc<Stored>, Status> {
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
-    if !text(metadata(&object), "resourceVersion").is_empty() {
+    if !matches!(text(metadata(&object), "resourceVersion"), "" | "0") {
         return Err(Status::internal(
             "resourceVersion should not be set on objects to be created",
         ));

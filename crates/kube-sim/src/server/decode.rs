@@ -67,6 +67,9 @@ pub(super) fn patched(
     validation: FieldValidation,
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
+    if served.is_custom() && text_of(&value, "kind").is_empty() {
+        return Err(patched.refuse(&format!("Object 'Kind' is missing in '{value}'")));
+    }
     let mut strict = std::mem::take(&mut patched.strict);
     strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
@@ -87,6 +90,10 @@ impl Decoded {
         };
         Self { object, warnings }
     }
+}
+
+fn text_of<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
 }
 
 /// Reads an object as its kind has it; says what it does not know.
