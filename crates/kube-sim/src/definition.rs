@@ -57,6 +57,11 @@ pub(crate) fn versions(crd: &Value) -> Result<Vec<Version>, Vec<FieldError>> {
                 strategy: Strategy::Custom(Custom {
                     storage: version["storage"] == true,
                     status,
+                    fields: if spec["scope"] == "Namespaced" {
+                        crate::strategy::fields(&[])
+                    } else {
+                        vec!["metadata.name".to_owned()]
+                    },
                 }),
                 served: version["served"] == true,
             }

@@ -69,6 +69,10 @@ impl Served {
 
     /// What is wrong with the type that an object says it is of.
     pub(crate) fn type_errors(&self, object: &Value) -> Vec<FieldError> {
+        if !self.is_custom() {
+            // That has been looked at when it was read.
+            return Vec::new();
+        }
         let version = self.resource.api_version();
         let expected = [
             ("kind", self.resource.kind.as_str()),
@@ -83,13 +87,22 @@ impl Served {
         expected.into_iter().filter_map(wrong).collect()
     }
 
+    fn set_type(&self, object: &mut Object) {
+        object.insert("apiVersion".to_owned(), self.resource.api_version().into());
+        object.insert("kind".to_owned(), Value::from(self.resource.kind.as_str()));
+    }
+
     /// 422, about an object of the type that it says it is of.
     pub(crate) fn invalid(&self, object: &Object, errors: &[FieldError]) -> Status {
+        let name = object::text(metadata(object), "name");
+        if !self.is_custom() {
+            return Status::invalid(self.kind_named(name), errors);
+        }
         let version = object::text(object, "apiVersion");
         let named = Named {
             group: version.split_once('/').map_or("", |(group, _)| group),
             resource: object::text(object, "kind"),
-            name: object::text(metadata(object), "name"),
+            name,
         };
         Status::invalid(named, errors)
     }
@@ -102,11 +115,19 @@ impl Served {
     pub(crate) fn read(&self, stored: &Stored) -> Object {
         let mut object = stored.object();
         if !self.wrote(stored) {
+            self.set_type(&mut object);
             self.strategy.convert_from_storage(&mut object);
-            object.insert("apiVersion".to_owned(), self.resource.api_version().into());
-            object.insert("kind".to_owned(), Value::from(self.resource.kind.as_str()));
         }
         object
+    }
+
+    /// An object as it is treated: a view treats what is stored, and all else its own version.
+    pub(crate) fn treated(&self, stored: &Stored) -> Object {
+        if self.strategy.is_view() {
+            stored.object()
+        } else {
+            self.read(stored)
+        }
     }
 
     /// Whether an object can be shown as it is kept.

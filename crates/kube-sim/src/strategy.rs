@@ -4,9 +4,14 @@
 //! These are the strategies of `k8s.io/kubernetes/pkg/registry` and of
 //! `k8s.io/apiextensions-apiserver`.
 
+mod events;
+
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::{
+    base64,
     field::FieldError,
     selector::FieldLabels,
     shape::{self, Struct},
@@ -20,7 +25,7 @@ pub(crate) enum Strategy {
     /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
     Plain(Plain),
     Namespace,
-    Event,
+    Event(EventGroup),
     Definition,
     Custom(Custom),
 }
@@ -41,6 +46,17 @@ pub(crate) struct Custom {
     pub(crate) storage: bool,
     /// Whether there is a status subresource.
     pub(crate) status: bool,
+    /// The fields by which objects can be selected; see [`fields`].
+    pub(crate) fields: Vec<String>,
+}
+
+type Fields = LazyLock<Vec<String>>;
+
+/// These fields, and those by which everything in a namespace can be selected.
+pub(crate) fn fields(more: &[&str]) -> Vec<String> {
+    let all = ["metadata.name", "metadata.namespace"];
+    let all = all.iter().chain(more);
+    all.map(|field| (*field).to_owned()).collect()
 }
 
 /// Which part of an object a request may change.
@@ -59,8 +75,14 @@ impl Strategy {
     pub(crate) fn stores(&self) -> bool {
         match self {
             Self::Custom(custom) => custom.storage,
-            _ => true,
+            _ => !self.is_view(),
         }
+    }
+
+    /// Whether this is another view of what is stored, not another version of it: it is converted
+    /// as it is read from a client, and as it is shown.
+    pub(crate) fn is_view(&self) -> bool {
+        matches!(self, Self::Event(EventGroup::Events))
     }
 
     /// Whether the server counts the changes of the desired state.
@@ -72,19 +94,19 @@ impl Strategy {
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         match self {
             Self::Plain(plain) => *plain != Plain::Lease,
-            Self::Namespace | Self::Event => true,
+            Self::Namespace | Self::Event(_) => true,
             Self::Definition | Self::Custom(_) => false,
         }
     }
 
     /// Whether a PUT of what does not exist creates it.
     pub(crate) fn allows_create_on_update(&self) -> bool {
-        matches!(self, Self::Plain(Plain::Lease) | Self::Event)
+        matches!(self, Self::Plain(Plain::Lease) | Self::Event(_))
     }
 
     /// Whether a deletion can wait for dependents, or orphan them.
     pub(crate) fn has_dependents(&self) -> bool {
-        !matches!(self, Self::Event)
+        !matches!(self, Self::Event(_))
     }
 
     /// Whether a DELETE answers with what it removed.
@@ -104,7 +126,7 @@ impl Strategy {
                 object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
                 object.insert("status".to_owned(), json!({ "phase": "Active" }));
             }
-            Self::Event => {}
+            Self::Event(_) => {}
             Self::Definition => {
                 object.remove("status");
             }
@@ -152,7 +174,7 @@ impl Strategy {
                 }
             }
             (Self::Plain(plain), Part::Main) => plain.default(new),
-            (Self::Event, Part::Main) => {}
+            (Self::Event(_), Part::Main) => {}
         }
     }
 
@@ -172,7 +194,21 @@ impl Strategy {
 
     /// By which fields objects can be selected.
     pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
-        FieldLabels::Metadata
+        static SECRET: Fields = LazyLock::new(|| fields(&["type"]));
+        static NAMESPACE: Fields = LazyLock::new(|| {
+            let fields = ["metadata.name", "name", "status.phase"];
+            fields.map(str::to_owned).into()
+        });
+        static EVENT: Fields = LazyLock::new(|| events::fields("involvedObject"));
+        static EVENTS_EVENT: Fields = LazyLock::new(|| events::fields("regarding"));
+        FieldLabels::Listed(match self {
+            Self::Plain(Plain::Secret) => &SECRET,
+            Self::Namespace => &NAMESPACE,
+            Self::Event(EventGroup::Core) => &EVENT,
+            Self::Event(EventGroup::Events) => &EVENTS_EVENT,
+            Self::Custom(custom) => &custom.fields,
+            Self::Plain(_) | Self::Definition => return FieldLabels::Metadata,
+        })
     }
 
     /// What is wrong with a new object.
@@ -204,7 +240,8 @@ impl Strategy {
             Self::Plain(Plain::ServiceAccount) => &shape::SERVICE_ACCOUNT,
             Self::Plain(Plain::Lease) => &shape::LEASE,
             Self::Namespace => &shape::NAMESPACE,
-            Self::Event => &shape::EVENT,
+            Self::Event(EventGroup::Core) => &shape::EVENT,
+            Self::Event(EventGroup::Events) => &shape::EVENTS_EVENT,
             Self::Definition => &shape::DEFINITION,
             Self::Custom(_) => return None,
         })
@@ -217,30 +254,48 @@ impl Strategy {
             Self::Plain(Plain::ServiceAccount) => BuiltIn::ServiceAccount,
             Self::Plain(Plain::Lease) => BuiltIn::Lease,
             Self::Namespace => BuiltIn::Namespace,
-            Self::Event => BuiltIn::Event {
-                group: EventGroup::Core,
-            },
+            Self::Event(group) => BuiltIn::Event { group: *group },
             Self::Definition | Self::Custom(_) => return None,
         })
     }
 
     /// Turns what is stored into what this version shows.
-    pub(crate) fn convert_from_storage(&self, _object: &mut Object) {}
+    pub(crate) fn convert_from_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::from_core(object);
+        }
+    }
+
+    /// Turns what a client has sent into what is stored.
+    pub(crate) fn convert_to_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::to_core(object);
+        }
+    }
 }
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self == Self::Secret {
-            object
-                .entry("type")
-                .or_insert_with(|| Value::from("Opaque"));
+        if self != Self::Secret {
+            return;
+        }
+        object
+            .entry("type")
+            .or_insert_with(|| Value::from("Opaque"));
+        let Some(Value::Object(texts)) = object.remove("stringData") else {
+            return;
+        };
+        let data = object.entry("data").or_insert_with(|| json!({}));
+        for (key, text) in texts {
+            let text = text.as_str().unwrap_or("");
+            data[key] = base64::standard(text.as_bytes()).into();
         }
     }
 }
 
 /// The metadata of an object.
 pub(crate) fn metadata(object: &Object) -> &Object {
-    static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Object::new);
+    static NONE: LazyLock<Object> = LazyLock::new(Object::new);
     object
         .get("metadata")
         .and_then(Value::as_object)

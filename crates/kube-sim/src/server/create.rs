@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, Refusal},
     decode,
     negotiate::{Form, Shape},
-    options::WriteOptions,
+    options,
     request::Request,
 };
 use crate::{
@@ -35,12 +35,9 @@ pub(super) fn create(
         )
         .into());
     }
-    let form = Form::of(request, Shape::One, transaction.now())?;
-    let WriteOptions {
-        dry_run,
-        validation,
-    } = WriteOptions::read(request, "CreateOptions")?;
-    transaction.dry_run = dry_run;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
+    transaction.dry_run = options::dry_run(request, "CreateOptions")?;
+    let validation = decode::field_validation(request, "CreateOptions")?;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let stored = new_object(transaction, served, request.namespace(), decoded.object)?;
@@ -59,7 +56,7 @@ pub(super) fn new_object(
 ) -> Result<Arc<Stored>, Status> {
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
-    if !matches!(text(metadata(&object), "resourceVersion"), "" | "0") {
+    if !text(metadata(&object), "resourceVersion").is_empty() {
         return Err(Status::internal(
             "resourceVersion should not be set on objects to be created",
         ));
@@ -70,11 +67,8 @@ pub(super) fn new_object(
     let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
-    if let Some(taken) = transaction.get(served, &key) {
-        let mut status = Status::already_exists(served.named(&name));
-        if taken.terminating {
-            status = status.with_prefix("object is being deleted: ");
-        }
+    if transaction.get(served, &key).is_some() {
+        let status = Status::already_exists(served.named(&name));
         return Err(if generated {
             status.with_detail("retryAfterSeconds", 1)
         } else {

@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use super::{
     answer::Refusal,
+    options,
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    builtin, json,
+    field::{FieldError, Path},
+    json,
     patch::{FieldValidation, Patched},
     protobuf,
     registry::Served,
@@ -25,6 +27,24 @@ use crate::{
 pub(super) struct Decoded {
     pub(super) object: Object,
     pub(super) warnings: Vec<String>,
+}
+
+/// How much the client minds fields that are not known; `kind` is that of the options.
+pub(super) fn field_validation(
+    request: &Request<'_>,
+    kind: &str,
+) -> Result<FieldValidation, Status> {
+    match request.query("fieldValidation") {
+        "" | "Warn" => Ok(FieldValidation::Warn),
+        "Ignore" => Ok(FieldValidation::Ignore),
+        "Strict" => Ok(FieldValidation::Strict),
+        other => {
+            let path = Path::Root("fieldValidation");
+            let supported = ["", "Ignore", "Strict", "Warn"];
+            let error = FieldError::not_supported(path, other, &supported);
+            Err(options::invalid(kind, &[error]))
+        }
+    }
 }
 
 /// The object in a request's body.
@@ -57,7 +77,7 @@ pub(super) fn body(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refuse(&shape::strict_error(&strict)).into());
     }
-    Ok(Decoded::new(value, strict, validation))
+    Ok(Decoded::new(served, value, strict, validation))
 }
 
 /// The object that a patch has made.
@@ -67,33 +87,32 @@ pub(super) fn patched(
     validation: FieldValidation,
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
-    if served.is_custom() && text_of(&value, "kind").is_empty() {
-        return Err(patched.refuse(&format!("Object 'Kind' is missing in '{value}'")));
-    }
     let mut strict = std::mem::take(&mut patched.strict);
     strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
-    Ok(Decoded::new(value, strict, validation))
+    Ok(Decoded::new(served, value, strict, validation))
 }
 
 impl Decoded {
-    fn new(value: Value, strict: Vec<String>, validation: FieldValidation) -> Self {
-        let object = match value {
+    fn new(
+        served: &Served,
+        value: Value,
+        strict: Vec<String>,
+        validation: FieldValidation,
+    ) -> Self {
+        let mut object = match value {
             Value::Object(object) => object,
             _ => Object::new(),
         };
+        served.strategy.convert_to_storage(&mut object);
         let warnings = match validation {
             FieldValidation::Warn => strict,
             FieldValidation::Ignore | FieldValidation::Strict => Vec::new(),
         };
         Self { object, warnings }
     }
-}
-
-fn text_of<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_default()
 }
 
 /// Reads an object as its kind has it; says what it does not know.
@@ -109,22 +128,18 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
 /// Returns the kind and the version that it says.
 fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String, String), Status> {
     let resource = &served.resource;
-    if let Some(why) = json::untyped(value) {
-        return Err(unrecognized(&resource.kind, &why, body));
-    }
-    if value.is_null() {
-        *value = Value::Object(Object::new());
-    }
     let Value::Object(object) = value else {
-        unreachable!("nothing else has a type");
+        let why = format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value \
+             of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+             \"json:\\\"kind,omitempty\\\"\" }}",
+            json::kind(value)
+        );
+        return Err(unrecognized(&resource.kind, &why, body));
     };
     let (expected, version) = (resource.kind.as_str(), resource.api_version());
     let (sent_kind, sent_version) = (text(object, "kind"), text(object, "apiVersion"));
     let (_, sent_bare) = sent_version.split_once('/').unwrap_or(("", sent_version));
-    if sent_bare.contains('/') {
-        let why = format!("unexpected GroupVersion string: {sent_version}");
-        return Err(unrecognized(expected, &why, body));
-    }
     if served.is_custom() {
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
@@ -148,22 +163,7 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         "" => (version.as_str(), resource.version.as_str()),
         sent => (sent, sent_bare),
     };
-    let found_group = found.split_once('/').map_or("", |(group, _)| group);
-    if (found_group, bare) == (resource.group.as_str(), resource.version.as_str())
-        && kind == expected
-    {
-        // A slash before the version is one too many, and does no harm.
-    } else if builtin::is_registered(found_group, bare, kind) {
-        let why = format!(
-            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
-            match resource.group.split('.').next() {
-                // Events of the newer group are those of the core as well.
-                None | Some("" | "events") => "core",
-                Some(group) => group,
-            }
-        );
-        return Err(shape::refuse(kind, bare, expected, &why));
-    } else {
+    if found != version || kind != expected {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \
              \"pkg/runtime/scheme.go:111\""

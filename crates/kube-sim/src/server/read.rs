@@ -30,7 +30,7 @@ pub(super) fn get(
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, clock.now())?;
+    let form = Form::of(request, served, Shape::One, clock.now())?;
     let name = request.target.name.as_deref().unwrap_or("");
     let key = key(request.namespace(), name);
     let collection = &served.resource.storage;
@@ -61,7 +61,7 @@ pub(super) fn list(
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, clock.now())?;
+    let form = Form::of(request, served, Shape::List, clock.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let page = Page::read(state, served, request.namespace(), &options)?;

@@ -122,7 +122,6 @@ fn part(request: &Request<'_>, served: &Served) -> Result<Part, Refusal> {
         Some("status") if served.resource.status => Part::Status,
         Some("finalize") if served.resource.kind == "Namespace" => Part::Finalize,
         Some(_) if served.is_custom() => {
-            // As if it were the object that is not there.
             let name = request.target.name.as_deref().unwrap_or("");
             return Err(Status::not_found(served.named(name)).into());
         }

@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, Refusal},
     create, decode,
     negotiate::{Form, Shape},
-    options::WriteOptions,
+    options,
     request::{Request, unsupported_media_type},
     transaction::generation,
 };
@@ -31,12 +31,9 @@ pub(super) fn put(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
-    let WriteOptions {
-        dry_run,
-        validation,
-    } = WriteOptions::read(request, "UpdateOptions")?;
-    transaction.dry_run = dry_run;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
+    transaction.dry_run = options::dry_run(request, "UpdateOptions")?;
+    let validation = decode::field_validation(request, "UpdateOptions")?;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let mut object = decoded.object;
@@ -65,15 +62,12 @@ pub(super) fn patch(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served, request.content_type()))?;
-    let WriteOptions {
-        dry_run,
-        validation,
-    } = WriteOptions::read(request, "PatchOptions")?;
-    transaction.dry_run = dry_run;
+    transaction.dry_run = options::dry_run(request, "PatchOptions")?;
+    let validation = decode::field_validation(request, "PatchOptions")?;
     let name = request.target.name.as_deref().unwrap_or("");
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         return Err(Status::not_found(served.named(name)).into());
@@ -150,7 +144,7 @@ pub(super) fn update(
     part: Part,
 ) -> Result<Arc<Stored>, Status> {
     check_revision(served, stored, &new)?;
-    let old = served.read(stored);
+    let old = served.treated(stored);
     keep_system_fields(&mut new, &old);
     served.strategy.prepare_update(&mut new, &old, part);
     if served.strategy.has_generation() {
@@ -178,9 +172,9 @@ pub(crate) fn write(
     new: Object,
 ) -> Arc<Stored> {
     if is_finished(served, &new) {
-        let shown = served.write(Arc::clone(&stored.key), &new);
+        let shown = transaction.unsaved(served, Arc::clone(&stored.key), &new);
         transaction.remove(served, stored);
-        return Arc::new(shown);
+        return shown;
     }
     transaction.commit(served, Arc::clone(&stored.key), Some(stored), new)
 }
