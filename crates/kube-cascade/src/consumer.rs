@@ -256,6 +256,12 @@ impl ConsumeError {
         self.error.source()
     }
 
+    /// What it carries, and the shortest wait before the next attempt.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn into_parts(self) -> (Box<dyn Error + Send + Sync>, Option<Duration>) {
+        (self.error, self.minimum_delay)
+    }
+
     /// The error and all its causes on one line.
     pub(crate) fn chain(&self) -> Chain<'_> {
         Chain(self.error.as_ref())

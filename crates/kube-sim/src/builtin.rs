@@ -22,6 +22,21 @@ pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8
 pub(crate) const SYSTEM_NAMESPACES: [&str; 4] =
     ["default", "kube-node-lease", "kube-public", "kube-system"];
 
+/// Whether the server's own types have this one.
+///
+/// Not those of CustomResourceDefinitions, which another part of the server knows.
+pub(crate) fn is_registered(group: &str, version: &str, kind: &str) -> bool {
+    matches!(
+        (group, version, kind),
+        (
+            "",
+            "v1",
+            "ConfigMap" | "Event" | "Namespace" | "Secret" | "ServiceAccount"
+        ) | ("coordination.k8s.io", "v1", "Lease")
+            | ("events.k8s.io", "v1", "Event")
+    )
+}
+
 struct Row {
     group: &'static str,
     version: &'static str,

@@ -47,6 +47,28 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// What is wrong with a value that is to say of which kind and version it is.
+pub(crate) fn untyped(value: &Value) -> Option<String> {
+    const WHOLE: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind \
+                         string \"json:\\\"kind,omitempty\\\"\" }";
+    let why = match value {
+        Value::Object(fields) => {
+            let wrong = ["apiVersion", "kind"].into_iter().find_map(|key| {
+                let value = fields.get(key)?;
+                let fits = value.is_string() || value.is_null();
+                (!fits)
+                    .then(|| format!("{} into Go struct field .{key} of type string", kind(value)))
+            });
+            wrong?
+        }
+        Value::Null => return None,
+        other => format!("{} into Go value of type {WHOLE}", kind(other)),
+    };
+    Some(format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {why}"
+    ))
+}
+
 /// Where the reader is, and what it came across.
 #[derive(Default)]
 struct Reader {

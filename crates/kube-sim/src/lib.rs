@@ -21,6 +21,7 @@ mod protobuf;
 mod random;
 mod registry;
 mod resource;
+mod schema;
 mod selector;
 mod serve;
 mod server;

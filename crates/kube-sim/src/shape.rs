@@ -12,8 +12,10 @@ use serde_json::{Map, Number, Value};
 use crate::json;
 use crate::status::Status;
 
-pub(crate) use kinds::{CONFIG_MAP, DEFINITION, EVENT, EVENTS_EVENT, LEASE, NAMESPACE, SECRET};
-pub(crate) use kinds::{DELETE_OPTIONS, METADATA, SERVICE_ACCOUNT};
+pub(crate) use kinds::{
+    CONFIG_MAP, DEFINITION, DELETE_OPTIONS, EVENT, EVENTS_EVENT, LEASE, NAMESPACE, SECRET,
+};
+pub(crate) use kinds::{METADATA, SERVICE_ACCOUNT};
 
 /// The fields of a Go struct.
 #[derive(Debug)]

@@ -83,6 +83,13 @@ impl Status {
         Self::about(StatusCode::CONFLICT, "AlreadyExists", message, object)
     }
 
+    /// Says something before the message.
+    #[must_use]
+    pub(crate) fn with_prefix(mut self, prefix: &str) -> Self {
+        self.message.insert_str(0, prefix);
+        self
+    }
+
     /// 409: a precondition or an optimistic lock failed.
     pub(crate) fn conflict(object: Named<'_>, why: &str) -> Self {
         let message = format!(

@@ -6,13 +6,14 @@
 
 mod events;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
 use crate::{
-    base64,
+    base64, definition,
     field::FieldError,
+    schema::Schema,
     selector::FieldLabels,
     shape::{self, Struct},
     store::object::{Object, text},
@@ -46,14 +47,15 @@ pub(crate) struct Custom {
     pub(crate) storage: bool,
     /// Whether there is a status subresource.
     pub(crate) status: bool,
-    /// The fields by which objects can be selected; see [`fields`].
+    /// By which fields objects can be selected; see [`fields`].
     pub(crate) fields: Vec<String>,
+    pub(crate) schema: Arc<Schema>,
 }
 
 type Fields = LazyLock<Vec<String>>;
 
 /// These fields, and those by which everything in a namespace can be selected.
-pub(crate) fn fields(more: &[&str]) -> Vec<String> {
+fn fields(more: &[&str]) -> Vec<String> {
     let all = ["metadata.name", "metadata.namespace"];
     let all = all.iter().chain(more);
     all.map(|field| (*field).to_owned()).collect()
@@ -127,9 +129,7 @@ impl Strategy {
                 object.insert("status".to_owned(), json!({ "phase": "Active" }));
             }
             Self::Event(_) => {}
-            Self::Definition => {
-                object.remove("status");
-            }
+            Self::Definition => with_value(object, definition::begin),
             Self::Custom(custom) => {
                 if custom.status {
                     object.remove("status");
@@ -167,6 +167,11 @@ impl Strategy {
             }
             (Self::Definition, Part::Main) => {
                 put(new, "status", old.get("status").cloned());
+                let old = Value::Object(old.clone());
+                with_value(new, |new| {
+                    let stored = definition::stored_versions(new, &old);
+                    new["status"]["storedVersions"] = stored.into();
+                });
             }
             (Self::Custom(custom), Part::Main) => {
                 if custom.status {
@@ -213,9 +218,14 @@ impl Strategy {
 
     /// What is wrong with a new object.
     pub(crate) fn validate(&self, object: &Value, namespaced: bool) -> Vec<FieldError> {
-        match self.built_in() {
-            Some(kind) => validate::create(kind, object),
-            None => validate::create_custom(object, namespaced, Vec::new()),
+        match self {
+            Self::Definition => definition::create(object),
+            Self::Custom(custom) => {
+                validate::create_custom(object, namespaced, custom.schema.validate(object))
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::create(kind, object)),
         }
     }
 
@@ -225,10 +235,45 @@ impl Strategy {
         new: &Value,
         old: &Value,
         namespaced: bool,
+        part: Part,
     ) -> Vec<FieldError> {
-        match self.built_in() {
-            Some(kind) => validate::update(kind, new, old),
-            None => validate::update_custom(new, old, namespaced, Vec::new()),
+        match (self, part) {
+            (Self::Definition, Part::Main) => definition::update(new, old),
+            (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
+            (Self::Custom(custom), part) => {
+                let content = match part {
+                    Part::Status => custom.schema.validate_status(new, old),
+                    Part::Main | Part::Finalize => custom.schema.validate_update(new, old),
+                };
+                validate::update_custom(new, old, namespaced, content)
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::update(kind, new, old)),
+        }
+    }
+
+    /// Does to what a client sent what the kind says beyond its shape, and says which fields are
+    /// not known.
+    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+        match self {
+            Self::Definition => definition::fill_in(object),
+            Self::Custom(custom) => {
+                let unknown = custom.schema.prune(object);
+                custom.schema.default(object);
+                return unknown;
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// What the server warns of when an object is accepted.
+    pub(crate) fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        match self {
+            Self::Definition => definition::warnings(new, old),
+            Self::Custom(_) => validate::finalizer_warnings(new, old),
+            _ => Vec::new(),
         }
     }
 
@@ -263,6 +308,11 @@ impl Strategy {
     pub(crate) fn convert_from_storage(&self, object: &mut Object) {
         if self.is_view() {
             events::from_core(object);
+        }
+        if matches!(self, Self::Custom(_)) {
+            with_value(object, |object| {
+                self.complete(object);
+            });
         }
     }
 
@@ -325,6 +375,15 @@ pub(crate) fn put(object: &mut Object, field: &str, value: Option<Value>) {
         None => {
             object.remove(field);
         }
+    }
+}
+
+/// Does something to an object that is done to values.
+fn with_value(object: &mut Object, change: impl FnOnce(&mut Value)) {
+    let mut value = Value::Object(std::mem::take(object));
+    change(&mut value);
+    if let Value::Object(changed) = value {
+        *object = changed;
     }
 }
 

@@ -64,6 +64,11 @@ impl HoldName {
         format!("{DOMAIN}{installation}_")
     }
 
+    /// Whether a finalizer is a hold, of whichever installation and rule.
+    pub(crate) fn is_one(finalizer: &str) -> bool {
+        finalizer.starts_with(DOMAIN)
+    }
+
     /// A hold as it was found on an object.
     #[cfg(feature = "kubernetes")]
     pub(super) fn found(finalizer: &str) -> Self {

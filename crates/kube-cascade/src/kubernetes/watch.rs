@@ -3,7 +3,12 @@
 //! It reports what it saw; the [`Queue`](crate::Queue) decides what is news and what is absent,
 //! and consumers confirm everything before they act.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, future::try_join_all, pin_mut};
 use kube::{
@@ -82,8 +87,17 @@ pub struct KubernetesSource {
     namespaced: Option<bool>,
     labels: Option<String>,
     id: IdSource,
-    hold: Option<HoldName>,
+    news: News,
     relist: Duration,
+}
+
+/// What of an object is news besides its UID, the phase of its deletion and its definition.
+enum News {
+    Nothing,
+    /// Whether this hold is on it.
+    Hold(HoldName),
+    /// Which finalizers are on it.
+    Finalizers,
 }
 
 impl KubernetesSource {
@@ -99,7 +113,7 @@ impl KubernetesSource {
             namespaced: None,
             labels: None,
             id: IdSource::Name,
-            hold: None,
+            news: News::Nothing,
             relist: RELIST,
         }
     }
@@ -138,7 +152,15 @@ impl KubernetesSource {
     /// Reports whether this hold is on an object, so that a stripped hold is news.
     #[must_use]
     pub fn hold(mut self, hold: HoldName) -> Self {
-        self.hold = Some(hold);
+        self.news = News::Hold(hold);
+        self
+    }
+
+    /// Reports every change of an object's finalizers, for those who wait for references to go
+    /// ([`Reconciler`](crate::reconcile::Reconciler)); takes the place of [`hold`](Self::hold).
+    #[must_use]
+    pub fn every_finalizer(mut self) -> Self {
+        self.news = News::Finalizers;
         self
     }
 
@@ -352,12 +374,13 @@ impl Epoch<'_> {
             .with_name(Arc::clone(&meta.name))
             .with_uid(Arc::clone(&meta.uid))
             .with_definition(Arc::clone(&self.definition));
-        Ok(match &self.source.hold {
-            None => envelope,
-            Some(hold) if meta.finalizers.iter().any(|name| name == hold.as_str()) => {
+        Ok(match &self.source.news {
+            News::Nothing => envelope,
+            News::Hold(hold) if meta.finalizers.iter().any(|name| name == hold.as_str()) => {
                 envelope.with_etag(HELD)
             }
-            Some(_) => envelope.with_etag(NOT_HELD),
+            News::Hold(_) => envelope.with_etag(NOT_HELD),
+            News::Finalizers => envelope.with_etag(fingerprint(&meta.finalizers)),
         })
     }
 }
@@ -365,6 +388,13 @@ impl Epoch<'_> {
 /// The etag of an object that carries the source's hold.
 pub(crate) const HELD: &str = "held";
 const NOT_HELD: &str = "not-held";
+
+/// A few bytes that differ when the finalizers do; compared within this process only.
+fn fingerprint(finalizers: &[String]) -> String {
+    let mut hasher = DefaultHasher::new();
+    finalizers.hash(&mut hasher);
+    format!("{:x}", hasher.finish())
+}
 
 /// Whether a list is older than what was watched already.
 ///

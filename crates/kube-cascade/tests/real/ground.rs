@@ -156,7 +156,7 @@ impl Ground {
         &self,
         calls: Match,
         often: impl FnOnce(Rule) -> Rule,
-        cascade: &CascadingDelete,
+        consumer: &impl Consumer,
         envelope: Envelope,
         deed: impl Future<Output = ()>,
     ) -> Result<Outcome, ConsumeError> {
@@ -166,7 +166,7 @@ impl Ground {
             deed.await;
             held.release();
         };
-        let both = future::join(cascade.consume(Delivery::new(envelope)), deed);
+        let both = future::join(consumer.consume(Delivery::new(envelope)), deed);
         let what = "a pass that makes such a call";
         in_time(what, PATIENCE, both).await.0
     }

@@ -16,5 +16,6 @@ mod ground;
 mod hold;
 mod ids;
 mod reading;
+mod reconcile;
 mod starting;
 mod watching;

@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, Refusal},
     decode,
     negotiate::{Form, Shape},
-    options,
+    options::WriteOptions,
     request::Request,
 };
 use crate::{
@@ -36,8 +36,11 @@ pub(super) fn create(
         .into());
     }
     let form = Form::of(request, served, Shape::One, transaction.now())?;
-    transaction.dry_run = options::dry_run(request, "CreateOptions")?;
-    let validation = decode::field_validation(request, "CreateOptions")?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "CreateOptions")?;
+    transaction.dry_run = dry_run;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let stored = new_object(transaction, served, request.namespace(), decoded.object)?;
@@ -67,8 +70,11 @@ pub(super) fn new_object(
     let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
-    if transaction.get(served, &key).is_some() {
-        let status = Status::already_exists(served.named(&name));
+    if let Some(taken) = transaction.get(served, &key) {
+        let mut status = Status::already_exists(served.named(&name));
+        if taken.terminating {
+            status = status.with_prefix("object is being deleted: ");
+        }
         return Err(if generated {
             status.with_detail("retryAfterSeconds", 1)
         } else {
@@ -196,8 +202,8 @@ fn check(
         }
         errors => errors,
     };
-    if errors.is_empty() && served.is_custom() {
-        let warnings = validate::finalizer_warnings(&object, None);
+    if errors.is_empty() {
+        let warnings = served.strategy.warnings(&object, None);
         transaction.warnings.extend(warnings);
     }
     let Value::Object(object) = object else {

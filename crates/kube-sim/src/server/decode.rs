@@ -8,12 +8,10 @@ use serde_json::Value;
 
 use super::{
     answer::Refusal,
-    options,
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    field::{FieldError, Path},
-    json,
+    builtin, json,
     patch::{FieldValidation, Patched},
     protobuf,
     registry::Served,
@@ -27,24 +25,6 @@ use crate::{
 pub(super) struct Decoded {
     pub(super) object: Object,
     pub(super) warnings: Vec<String>,
-}
-
-/// How much the client minds fields that are not known; `kind` is that of the options.
-pub(super) fn field_validation(
-    request: &Request<'_>,
-    kind: &str,
-) -> Result<FieldValidation, Status> {
-    match request.query("fieldValidation") {
-        "" | "Warn" => Ok(FieldValidation::Warn),
-        "Ignore" => Ok(FieldValidation::Ignore),
-        "Strict" => Ok(FieldValidation::Strict),
-        other => {
-            let path = Path::Root("fieldValidation");
-            let supported = ["", "Ignore", "Strict", "Warn"];
-            let error = FieldError::not_supported(path, other, &supported);
-            Err(options::invalid(kind, &[error]))
-        }
-    }
 }
 
 /// The object in a request's body.
@@ -117,10 +97,12 @@ impl Decoded {
 
 /// Reads an object as its kind has it; says what it does not know.
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
-    match served.strategy.shape() {
-        Some(shape) => shape::read(shape, value),
-        None => shape::read_metadata(value),
-    }
+    let mut unknown = match served.strategy.shape() {
+        Some(shape) => shape::read(shape, value)?,
+        None => shape::read_metadata(value)?,
+    };
+    unknown.extend(served.strategy.complete(value));
+    Ok(unknown)
 }
 
 /// Whether a body says of which type it is, and that it is the one that the path says.
@@ -128,18 +110,22 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
 /// Returns the kind and the version that it says.
 fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String, String), Status> {
     let resource = &served.resource;
-    let Value::Object(object) = value else {
-        let why = format!(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value \
-             of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
-             \"json:\\\"kind,omitempty\\\"\" }}",
-            json::kind(value)
-        );
+    if let Some(why) = json::untyped(value) {
         return Err(unrecognized(&resource.kind, &why, body));
+    }
+    if value.is_null() {
+        *value = Value::Object(Object::new());
+    }
+    let Value::Object(object) = value else {
+        unreachable!("nothing else has a type");
     };
     let (expected, version) = (resource.kind.as_str(), resource.api_version());
     let (sent_kind, sent_version) = (text(object, "kind"), text(object, "apiVersion"));
     let (_, sent_bare) = sent_version.split_once('/').unwrap_or(("", sent_version));
+    if sent_bare.contains('/') {
+        let why = format!("unexpected GroupVersion string: {sent_version}");
+        return Err(unrecognized(expected, &why, body));
+    }
     if served.is_custom() {
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
@@ -163,7 +149,22 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         "" => (version.as_str(), resource.version.as_str()),
         sent => (sent, sent_bare),
     };
-    if found != version || kind != expected {
+    let found_group = found.split_once('/').map_or("", |(group, _)| group);
+    if (found_group, bare) == (resource.group.as_str(), resource.version.as_str())
+        && kind == expected
+    {
+        // A slash before the version is one too many, and does no harm.
+    } else if builtin::is_registered(found_group, bare, kind) {
+        let why = format!(
+            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+            match resource.group.split('.').next() {
+                // Events of the newer group are those of the core as well.
+                None | Some("" | "events") => "core",
+                Some(group) => group,
+            }
+        );
+        return Err(shape::refuse(kind, bare, expected, &why));
+    } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \
              \"pkg/runtime/scheme.go:111\""

@@ -25,7 +25,7 @@ use crate::{
     status::Status,
     store::{
         Range,
-        object::{Object, Stored, finalizers, key, text},
+        object::{Object, Stored, finalizers, key},
     },
     strategy::{Strategy, metadata, metadata_mut},
 };
@@ -147,9 +147,16 @@ pub(crate) fn delete_object(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Result<Deleted, Status> {
+    if matches!(served.strategy, Strategy::Namespace) {
+        options.check_namespace(served, stored)?;
+    }
     options.check(served, stored)?;
     match served.strategy {
         Strategy::Namespace if !stored.terminating => {
+            if IMMORTAL.contains(&stored.name()) {
+                let why = "this namespace may not be deleted";
+                return Err(Status::forbidden(served.named(stored.name()), why));
+            }
             return Ok(Deleted::Held(terminate_namespace(
                 transaction,
                 served,
@@ -189,6 +196,9 @@ pub(crate) fn delete_object(
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
     Ok(Deleted::Held(stored))
 }
+
+/// Namespaces that stay.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 /// Marks an object as being deleted.
 fn mark(object: &mut Object, now: Value) {
@@ -279,25 +289,34 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
 
 /// The options in a body. Fields that are not known are ignored, as the server does.
 fn delete_options(body: &[u8]) -> Result<Object, Status> {
-    let parsed = json::parse(body).map_err(|why| {
-        Status::bad_request(format!(
-            "couldn't get version/kind; json parse error: {why}"
-        ))
+    let document = json::parse(body).map_err(|why| {
+        let why = format!("couldn't get version/kind; json parse error: {why}");
+        Status::bad_request(why)
     })?;
-    let mut value = match parsed.value {
+    let mut value = match document.value {
         Value::Null => Value::Object(Object::new()),
         value => value,
     };
-    let (kind, version) = (&value["kind"], &value["apiVersion"]);
-    if !matches!(kind.as_str(), None | Some("" | "DeleteOptions")) {
+    if let Some(why) = json::untyped(&value) {
+        return Err(Status::bad_request(why));
+    }
+    let text = |key: &str| value[key].as_str().unwrap_or_default();
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    // There are such options in every group and version, even in those that do not exist.
+    if !matches!(kind, "" | "DeleteOptions") {
+        let version = if version.is_empty() {
+            "meta.k8s.io/v1"
+        } else {
+            version
+        };
         return Err(Status::bad_request(format!(
-            "no kind {kind} is registered for version {version} in scheme \
+            "no kind {kind:?} is registered for version {version:?} in scheme \
              \"pkg/runtime/scheme.go:111\""
         )));
     }
     shape::read(&shape::DELETE_OPTIONS, &mut value).map_err(Status::bad_request)?;
     match value {
-        Value::Object(options) => Ok(options),
+        Value::Object(object) => Ok(object),
         _ => Ok(Object::new()),
     }
 }
@@ -314,7 +333,7 @@ impl DeleteOptions {
     /// From the body if there is one, otherwise from the query.
     fn read(request: &Request<'_>) -> Result<Self, Refusal> {
         let raw = if request.body.is_empty() {
-            Self::in_query(request)
+            Self::in_query(request)?
         } else {
             match request.content_type() {
                 "application/json" => delete_options(&request.body)?,
@@ -324,7 +343,7 @@ impl DeleteOptions {
         Self::parse(raw).map_err(Refusal::from)
     }
 
-    fn in_query(request: &Request<'_>) -> Object {
+    fn in_query(request: &Request<'_>) -> Result<Object, Status> {
         let mut raw = Object::new();
         let propagation = request.query("propagationPolicy");
         if !propagation.is_empty() {
@@ -333,49 +352,47 @@ impl DeleteOptions {
         if let Some(orphan) = request.query_flag("orphanDependents") {
             raw.insert("orphanDependents".to_owned(), orphan.into());
         }
-        if let Ok(seconds) = request.query("gracePeriodSeconds").parse::<i64>() {
+        if let Some(seconds) = options::number(request, "gracePeriodSeconds")? {
             raw.insert("gracePeriodSeconds".to_owned(), seconds.into());
         }
         let dry_run: Vec<&str> = request.query_all("dryRun").collect();
         if !dry_run.is_empty() {
             raw.insert("dryRun".to_owned(), dry_run.into());
         }
-        raw
+        Ok(raw)
     }
 
     fn parse(raw: Object) -> Result<Self, Status> {
         let mut errors = Vec::new();
-        let propagation = text(&raw, "propagationPolicy");
+        let propagation = raw.get("propagationPolicy").and_then(Value::as_str);
+        let orphan_dependents = raw.get("orphanDependents").and_then(Value::as_bool);
+        let path = Path::Root("propagationPolicy");
+        if let (Some(propagation), Some(_)) = (propagation, orphan_dependents) {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid(path, propagation, why));
+        }
         let parsed = match propagation {
-            "" => None,
-            "Background" => Some(Propagation::Background),
-            "Foreground" => Some(Propagation::Foreground),
-            "Orphan" => Some(Propagation::Orphan),
-            other => {
-                let path = Path::Root("propagationPolicy");
+            None => None,
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
                 let supported = ["Foreground", "Background", "Orphan", "nil"];
                 errors.push(FieldError::not_supported(path, other, &supported));
                 None
             }
         };
-        let orphan_dependents = raw.get("orphanDependents").and_then(Value::as_bool);
-        if orphan_dependents.is_some() && !propagation.is_empty() {
-            errors.push(FieldError::invalid(
-                Path::Root("propagationPolicy"),
-                propagation,
-                "orphanDependents and deletionPropagation cannot be both set",
-            ));
-        }
-        if !errors.is_empty() {
-            return Err(options::invalid("DeleteOptions", &errors));
-        }
         let dry_run = raw.get("dryRun").and_then(Value::as_array);
         let dry_run: Vec<&str> = dry_run
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        let dry_run = options::check_dry_run(&dry_run, "DeleteOptions")?;
+        errors.extend(options::dry_run_error(&dry_run));
+        if !errors.is_empty() {
+            return Err(options::invalid("DeleteOptions", &errors));
+        }
+        let dry_run = !dry_run.is_empty();
         let precondition = |field: &str| {
             let preconditions = raw.get("preconditions")?;
             preconditions.get(field)?.as_str().map(str::to_owned)
@@ -388,6 +405,24 @@ impl DeleteOptions {
             dry_run,
             raw,
         })
+    }
+
+    /// The same as [`check`](Self::check) for a Namespace, which has its own words.
+    fn check_namespace(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
+        let revision = stored.revision.to_string();
+        for (what, wanted, found) in [
+            ("UID", &self.uid, &*stored.uid),
+            ("ResourceVersion", &self.revision, revision.as_str()),
+        ] {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
+                let why = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object \
+                     meta: {found}"
+                );
+                return Err(Status::conflict(served.named(stored.name()), &why));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the object is the one that is meant.

@@ -39,30 +39,31 @@ pub(super) struct Selector {
 
 impl ListOptions {
     pub(super) fn read(request: &Request<'_>, served: &Served) -> Result<Self, Status> {
+        let timeout = options::number(request, "timeoutSeconds")?;
+        let limit = options::number(request, "limit")?;
         let labels = LabelSelector::parse(request.query("labelSelector"))?;
         let known = served.strategy.field_labels();
         let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
-        let limit = integer(request, "limit")?;
+        check_match(request)?;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.filter(|limit| *limit > 0);
-        let timeout = integer(request, "timeoutSeconds")?;
-        check_match(request)?;
-        let revision = match request.query("resourceVersion") {
-            "" => None,
-            text => Some(parse_revision(text).map_err(|why| match request.verb {
-                Verb::List => Status::bad_request(format!("invalid resource version: {why}")),
-                _ => Status::internal(why),
-            })?),
-        };
         let token = match request.query("continue") {
             "" => None,
             text => Some(Token::decode(text)?),
         };
-        if token.is_some() && revision.is_some_and(|revision| revision > 0) {
+        let text = request.query("resourceVersion");
+        if token.is_some() && !matches!(text, "" | "0") {
             return Err(Status::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));
         }
+        let revision = match text {
+            "" => None,
+            text => Some(parse_revision(text).map_err(|why| match request.verb {
+                Verb::Watch => Status::internal(why),
+                _ => Status::bad_request(format!("invalid resource version: {why}")),
+            })?),
+        };
         let matching = request.query("resourceVersionMatch");
         // Before there was a parameter for it, a limit meant the exact revision.
         let exact = matching == "Exact"
@@ -79,25 +80,16 @@ impl ListOptions {
             token,
             timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
-            initial_events: request.query_flag("sendInitialEvents"),
+            initial_events: if begins_anywhere(request) {
+                Some(true)
+            } else {
+                request.query_flag("sendInitialEvents")
+            },
         })
     }
 }
 
-/// A number in the query.
-fn integer(request: &Request<'_>, parameter: &str) -> Result<Option<i64>, Status> {
-    let text = request.query(parameter);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|_| {
-        Status::bad_request(format!(
-            "strconv.ParseInt: parsing {text:?}: invalid syntax"
-        ))
-    })
-}
-
-/// A revision in the query, or what the server says of it.
+/// A resource version in a query.
 pub(super) fn parse_revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
@@ -105,11 +97,25 @@ pub(super) fn parse_revision(text: &str) -> Result<u64, String> {
     })
 }
 
+/// Whether a watch is to begin with what there is without saying so in today's words, for which
+/// the server then puts them.
+fn begins_anywhere(request: &Request<'_>) -> bool {
+    request.verb == Verb::Watch
+        && request.query("resourceVersionMatch").is_empty()
+        && request.query_flag("sendInitialEvents").is_none()
+        && matches!(request.query("resourceVersion"), "" | "0")
+}
+
 /// Whether `resourceVersionMatch` and `sendInitialEvents` go together with the rest.
 fn check_match(request: &Request<'_>) -> Result<(), Status> {
     const PATH: Path<'_> = Path::Root("resourceVersionMatch");
     let matching = request.query("resourceVersionMatch");
     let initial_events = request.query_flag("sendInitialEvents");
+    let (matching, initial_events) = if begins_anywhere(request) {
+        ("NotOlderThan", Some(true))
+    } else {
+        (matching, initial_events)
+    };
     let mut errors = Vec::new();
     let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
     if request.verb == Verb::Watch {

@@ -129,10 +129,6 @@ impl Form {
         items: &[Arc<Stored>],
         mut metadata: Value,
     ) -> Vec<u8> {
-        if self == Self::Object && served.is_custom() && metadata["continue"].is_null() {
-            // The server has no type for these lists that could leave it out.
-            metadata["continue"] = "".into();
-        }
         if let Self::Table(options, now) = self {
             let objects = items
                 .iter()
@@ -147,6 +143,10 @@ impl Form {
                 served.resource.api_version(),
             ),
         };
+        if self == Self::Object && served.is_custom() && metadata.get("continue").is_none() {
+            // The server keeps this list as a map, in which the token is always set.
+            metadata["continue"] = "".into();
+        }
         let mut body = Vec::with_capacity(128 + items.len() * 512);
         let head = format!(
             "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request::Parts};
+use serde_json::Value;
 
 use super::{
     ApiServer, State, Transaction,
@@ -13,10 +14,11 @@ use super::{
     update, watch,
 };
 use crate::{
-    discovery,
+    builtin, discovery,
     fault::Verb,
     openapi,
     registry::{Registry, Served},
+    resource::{Origin, Resource},
     status::Status,
     strategy::Part,
 };
@@ -29,7 +31,7 @@ pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
     let mut state = server.current();
     let Some(request) = Request::read(parts, body) else {
-        return document(&state.registry, parts);
+        return document(&state, parts);
     };
     let served = find(&state.registry, &request)?;
     let answer = serve(server, &mut state, &request, &served);
@@ -122,6 +124,7 @@ fn part(request: &Request<'_>, served: &Served) -> Result<Part, Refusal> {
         Some("status") if served.resource.status => Part::Status,
         Some("finalize") if served.resource.kind == "Namespace" => Part::Finalize,
         Some(_) if served.is_custom() => {
+            // As if it were the object that is not there.
             let name = request.target.name.as_deref().unwrap_or("");
             return Err(Status::not_found(served.named(name)).into());
         }
@@ -172,15 +175,28 @@ fn method_not_allowed(request: &Request<'_>, served: &Served) -> Refusal {
 }
 
 /// What is asked of the server itself.
-fn document(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
+fn document(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
     if parts.method != Method::GET {
         return Err(Refusal::unserved());
     }
-    let resources = registry.visible();
+    let resources = state.registry.visible();
+    let schema = |resource: &Resource| schema(state, resource);
     let (path, headers) = (parts.uri.path(), &parts.headers);
     let query = parts.uri.query().unwrap_or("");
     discovery::answer(path, headers, &resources)
-        .or_else(|| openapi::answer(path, query, headers, &resources, |_| None))
+        .or_else(|| openapi::answer(path, query, headers, &resources, schema))
         .map(Answer::from)
         .ok_or_else(Refusal::unserved)
+}
+
+/// The schema of a custom resource, as it stands in its definition.
+fn schema(state: &State, resource: &Resource) -> Option<Value> {
+    let Origin::Definition { name, .. } = &resource.origin else {
+        return None;
+    };
+    let definition = Value::Object(state.store.get(builtin::DEFINITIONS, name)?.object());
+    let versions = definition.pointer("/spec/versions")?.as_array()?;
+    let named = |version: &&Value| version["name"] == *resource.version;
+    let version = versions.iter().find(named)?;
+    version.pointer("/schema/openAPIV3Schema").cloned()
 }

@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, Refusal},
     create, decode,
     negotiate::{Form, Shape},
-    options,
+    options::WriteOptions,
     request::{Request, unsupported_media_type},
     transaction::generation,
 };
@@ -32,8 +32,11 @@ pub(super) fn put(
     part: Part,
 ) -> Result<Answer, Refusal> {
     let form = Form::of(request, served, Shape::One, transaction.now())?;
-    transaction.dry_run = options::dry_run(request, "UpdateOptions")?;
-    let validation = decode::field_validation(request, "UpdateOptions")?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "UpdateOptions")?;
+    transaction.dry_run = dry_run;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let mut object = decoded.object;
@@ -66,8 +69,11 @@ pub(super) fn patch(
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served, request.content_type()))?;
-    transaction.dry_run = options::dry_run(request, "PatchOptions")?;
-    let validation = decode::field_validation(request, "PatchOptions")?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "PatchOptions")?;
+    transaction.dry_run = dry_run;
     let name = request.target.name.as_deref().unwrap_or("");
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         return Err(Status::not_found(served.named(name)).into());
@@ -159,7 +165,7 @@ pub(super) fn update(
     if new == old {
         return Ok(Arc::clone(stored));
     }
-    let new = check(transaction, served, new, old)?;
+    let new = check(transaction, served, new, old, part)?;
     Ok(write(transaction, served, stored, new))
 }
 
@@ -234,6 +240,7 @@ fn check(
     served: &Served,
     new: Object,
     old: Object,
+    part: Part,
 ) -> Result<Object, Status> {
     let (mut new, old) = (Value::Object(new), Value::Object(old));
     transaction
@@ -242,12 +249,14 @@ fn check(
     let errors = match served.type_errors(&new) {
         errors if errors.is_empty() => {
             let namespaced = served.resource.namespaced;
-            served.strategy.validate_update(&new, &old, namespaced)
+            served
+                .strategy
+                .validate_update(&new, &old, namespaced, part)
         }
         errors => errors,
     };
-    if errors.is_empty() && served.is_custom() {
-        let warnings = validate::finalizer_warnings(&new, Some(&old));
+    if errors.is_empty() {
+        let warnings = served.strategy.warnings(&new, Some(&old));
         transaction.warnings.extend(warnings);
     }
     let Value::Object(new) = new else {

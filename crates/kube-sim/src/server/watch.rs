@@ -71,9 +71,7 @@ pub(super) fn watch(
         over: false,
     };
     watcher.plan_bookmark();
-    let wants_initial = options
-        .initial_events
-        .unwrap_or(matches!(options.revision, None | Some(0)));
+    let wants_initial = options.initial_events == Some(true);
     match options.revision {
         _ if wants_initial => {
             let at = match options.revision {
@@ -84,8 +82,7 @@ pub(super) fn watch(
                 Ok(()) => watcher.begin_with_all(state, at),
                 Err(status) => watcher.fail(&status),
             }
-            let told = options.initial_events == Some(true) || options.revision.is_none();
-            if told && options.bookmarks && !watcher.over {
+            if options.bookmarks && !watcher.over {
                 watcher.push_bookmark(true);
             }
         }

@@ -70,6 +70,30 @@ static MANAGED: Struct = v1(
     ],
 );
 
+pub(crate) static DELETE_OPTIONS: Struct = v1(
+    "DeleteOptions",
+    &[
+        Field("gracePeriodSeconds", Int64, Absent),
+        Field("preconditions", Type::Struct(&PRECONDITIONS), Absent),
+        Field("orphanDependents", Bool, Absent),
+        Field("propagationPolicy", Named("v1.DeletionPropagation"), Absent),
+        Field("dryRun", TEXTS, Omit),
+        Field(
+            "ignoreStoreReadErrorWithClusterBreakingPotential",
+            Bool,
+            Absent,
+        ),
+    ],
+);
+
+static PRECONDITIONS: Struct = v1(
+    "Preconditions",
+    &[
+        Field("uid", Named("types.UID"), Absent),
+        Field("resourceVersion", Text, Absent),
+    ],
+);
+
 pub(crate) static NAMESPACE: Struct = v1(
     "Namespace",
     &[
@@ -251,30 +275,6 @@ static LEASE_SPEC: Struct = v1(
         Field("leaseTransitions", Int32, Absent),
         Field("strategy", Named("v1.CoordinatedLeaseStrategy"), Absent),
         Field("preferredHolder", Text, Absent),
-    ],
-);
-
-pub(crate) static DELETE_OPTIONS: Struct = v1(
-    "DeleteOptions",
-    &[
-        Field("gracePeriodSeconds", Int64, Absent),
-        Field("preconditions", Type::Struct(&PRECONDITIONS), Absent),
-        Field("orphanDependents", Type::Bool, Absent),
-        Field("propagationPolicy", Named("v1.DeletionPropagation"), Absent),
-        Field("dryRun", Type::List(&Text, "[]string"), Omit),
-        Field(
-            "ignoreStoreReadErrorWithClusterBreakingPotential",
-            Type::Bool,
-            Absent,
-        ),
-    ],
-);
-
-static PRECONDITIONS: Struct = v1(
-    "Preconditions",
-    &[
-        Field("uid", Named("types.UID"), Absent),
-        Field("resourceVersion", Text, Absent),
     ],
 );
 

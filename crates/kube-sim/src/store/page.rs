@@ -38,7 +38,7 @@ impl Token {
         if token["v"] != "meta.k8s.io/v1" {
             return Err(bad(&format!(
                 "server does not recognize this encoded version {}",
-                token["v"]
+                token["v"].as_str().unwrap_or_default()
             )));
         }
         let revision = match token["rv"].as_i64() {

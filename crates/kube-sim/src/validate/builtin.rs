@@ -91,7 +91,7 @@ pub(super) fn update(kind: BuiltIn, new: &Value, old: &Value) -> Vec<FieldError>
     }
 }
 
-fn core_metadata(object: &Value, namespaced: bool, rule: NameRule) -> Vec<FieldError> {
+fn core_metadata(object: &Value, namespaced: bool, rule: NameRule<'_>) -> Vec<FieldError> {
     let mut errors = metadata::validate(metadata_of(object), namespaced, rule);
     errors.extend(metadata::unqualified_finalizers(metadata_of(object)));
     errors

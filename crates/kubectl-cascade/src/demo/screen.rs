@@ -89,6 +89,11 @@ impl Screen {
         }
     }
 
+    /// Whether it is drawn over.
+    pub(super) fn is_live(&self) -> bool {
+        self.look.live
+    }
+
     /// Shows the platform as it is before anything happens.
     pub(super) fn open(&mut self, head: Vec<Line>, stage: &Stage) -> io::Result<()> {
         self.head = head;
@@ -96,7 +101,6 @@ impl Screen {
             return self.draw(stage);
         }
         let mut lines = self.head.clone();
-        lines.push(Line::default());
         lines.extend(view::tree(stage, usize::MAX));
         lines.push(Line::default());
         self.print(&lines)

@@ -29,8 +29,6 @@ pub(super) struct Change {
     /// When, since the platform is up.
     pub(super) at: Duration,
     pub(super) by: Actor,
-    /// Whether it was asked for with a DELETE.
-    pub(super) is_delete: bool,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,
 }
@@ -156,12 +154,11 @@ pub(super) struct Row<'a> {
     pub(super) note: String,
 }
 
-/// How many objects are in which state.
+/// How many objects are gone, by who deleted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) by_controller: usize,
     pub(super) by_collector: usize,
-    pub(super) alive: usize,
 }
 
 /// All there is to see.
@@ -187,19 +184,19 @@ impl Stage {
             return Vec::new();
         };
         let known = self.objects.get(uid);
-        let before = known.map_or(State::Gone, |object| object.state);
+        let before = known.map(|object| object.state);
         let mut object = Object::of(value, change.at);
         if change.after.is_none() {
             object.state = State::Gone;
         }
         object.deleted_by = known.and_then(|object| object.deleted_by.clone());
-        if change.is_delete && object.deleted_by.is_none() && before != object.state {
+        if before == Some(State::Live) && object.state != State::Live {
             object.deleted_by = Some(change.by.clone());
         }
         if let Some(known) = known.filter(|known| known.state == object.state) {
             object.since = known.since;
         }
-        let what = self.tell(change, known.is_none(), before, &object);
+        let what = self.tell(change, before, &object);
         if known.is_none() {
             self.objects.retain(|_, old| !old.gave_way_to(&object));
         }
@@ -214,36 +211,43 @@ impl Stage {
             .collect()
     }
 
+    /// What is worth telling: of what was in this state before, if it is not new.
     fn tell(
         &self,
         change: &Change,
-        is_new: bool,
-        before: State,
+        before: Option<State>,
         object: &Object,
     ) -> Vec<(String, Option<State>)> {
-        if object.state == State::Gone {
-            let what = if change.is_delete {
-                format!("DELETE {object}: gone")
-            } else {
-                format!("{object} is gone")
-            };
-            return vec![(what, Some(State::Gone))];
-        }
-        if is_new {
-            return vec![(format!("creates {object}"), Some(object.state))];
-        }
-        let mut told = Vec::new();
-        if object.state != before {
-            let what = format!("DELETE {object}: terminating");
-            told.push((what, Some(object.state)));
-        }
         let names = |value: &Option<Value>| -> BTreeSet<String> {
             value.iter().flat_map(finalizers).collect()
         };
         let (old, new) = (names(&change.before), names(&change.after));
+        let state = Some(object.state);
+        let mut told = match (before, object.state) {
+            (None, _) => return vec![(format!("creates {object}"), state)],
+            (Some(State::Live), State::Terminating | State::Gone) => {
+                let what = match change.by {
+                    Actor::You => {
+                        let kind = object.kind.to_lowercase();
+                        format!("kubectl delete {kind} {}", object.name)
+                    }
+                    _ => format!("DELETE {object}"),
+                };
+                vec![(format!("{what}: {}", object.state), state)]
+            }
+            (Some(State::Terminating), State::Gone) => {
+                let last = old.iter().find_map(|name| self.was_kept(name));
+                let why = last.map(|why| format!(": {why}")).unwrap_or_default();
+                vec![(format!("{object} is gone{why}"), state)]
+            }
+            _ => Vec::new(),
+        };
+        if object.state == State::Gone {
+            return told;
+        }
         for name in new.difference(&old) {
             if name.starts_with(HOLD) {
-                told.push((format!("holds {object} until the rest is gone"), None));
+                told.push((format!("holds {object}, which is to go last"), None));
             } else if let Some(user) = reference(name) {
                 let user = self.name_of(&user);
                 told.push((format!("marks {object}: in use by {user}"), None));
@@ -260,10 +264,26 @@ impl Stage {
         told
     }
 
-    /// Takes out what is gone since before `then`, and nothing of which is left.
-    pub(super) fn forget(&mut self, then: Duration) {
+    /// Why the finalizer, the last of an object, does not keep it any longer.
+    fn was_kept(&self, finalizer: &str) -> Option<String> {
+        if finalizer.starts_with(HOLD) {
+            return Some("released".to_owned());
+        }
+        if finalizer == FOREGROUND {
+            return None;
+        }
+        let user = reference(finalizer).map(|user| self.name_of(&user));
+        Some(user.map_or("shut down".to_owned(), |user| {
+            format!("{user} uses it no more")
+        }))
+    }
+
+    /// Takes out what is gone since before `then`; says whether anything was.
+    pub(super) fn forget(&mut self, then: Duration) -> bool {
+        let before = self.objects.len();
         self.objects
             .retain(|_, object| object.state != State::Gone || object.since >= then);
+        self.objects.len() < before
     }
 
     /// The platform as a tree: what is labelled beneath its project, what is owned beneath its owner.
@@ -339,9 +359,21 @@ impl Stage {
                 }
                 _ => String::new(),
             },
-            State::Terminating if object.is_held() => "held: goes last".to_owned(),
+            State::Terminating if object.is_held() => {
+                let mut others = self.objects.values();
+                let is_left = others.any(|other| {
+                    other.state != State::Gone && other.project.as_deref() == Some(&object.name)
+                });
+                let why = if is_left {
+                    "goes last"
+                } else {
+                    "nothing left, looks twice"
+                };
+                format!("held: {why}")
+            }
             State::Terminating => self.waits_for(uid, object),
             State::Gone => match &object.deleted_by {
+                Some(Actor::Collector) => "deleted by the collector".to_owned(),
                 Some(by) => format!("deleted by {by}"),
                 None => String::new(),
             },
@@ -401,14 +433,13 @@ impl Stage {
             .filter(move |object| object.is_project() && object.name == name)
     }
 
-    /// Who deleted how much, and what is alive.
+    /// Who deleted how much.
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();
         for object in self.objects.values() {
             match (object.state, &object.deleted_by) {
                 (State::Gone, Some(Actor::Controller)) => count.by_controller += 1,
                 (State::Gone, Some(Actor::Collector)) => count.by_collector += 1,
-                (State::Live, _) => count.alive += 1,
                 _ => {}
             }
         }
