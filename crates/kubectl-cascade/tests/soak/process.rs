@@ -28,16 +28,16 @@ impl Process {
     pub(crate) fn start(setup: &Setup, more: &[&str]) -> Self {
         let mut command = control_plane().command(env!("CARGO_BIN_EXE_kubectl-cascade"));
         command.args(&setup.command_line()[1..]).args(more);
-        Self::spawn(command)
+        Self::spawn(command, Stdio::null())
     }
 
     /// Starts a process.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command, stdout: impl Into<Stdio>) -> Self {
         let log = control_plane().folder().join(unique("process") + ".log");
         let file = File::create(&log).expect("the control plane's folder is writable");
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(file)
             .spawn();
         let child = child.expect("the binary starts");
