@@ -143,6 +143,14 @@ impl<'s> Transaction<'s> {
         self.tell_hooks(served, before, after, None);
     }
 
+    /// Does something with another verb.
+    pub(super) fn with_verb<T>(&mut self, verb: Verb, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.verb, verb);
+        let done = act(self);
+        self.verb = before;
+        done
+    }
+
     /// Tells of a DELETE that has changed nothing.
     pub(super) fn tell_unchanged(
         &mut self,
