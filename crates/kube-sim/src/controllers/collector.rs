@@ -201,9 +201,10 @@ fn owner_object<'s>(
     owner: &Owner,
 ) -> Option<&'s Arc<Stored>> {
     let served = state.registry.of_kind(&owner.api_version, &owner.kind)?;
-    let namespace = match served.resource.namespaced {
-        true => Some(dependent.namespace()?),
-        false => None,
+    let namespace = if served.resource.namespaced {
+        Some(dependent.namespace()?)
+    } else {
+        None
     };
     let found = state
         .store

@@ -34,10 +34,10 @@ pub(super) fn observe(
     // A definition may have been waiting for its last instance.
     if after.is_none() {
         let served = state.registry.storage(collection);
-        if let Some(served) = served.filter(|served| served.terminating) {
-            if let Origin::Definition { name, .. } = &served.resource.origin {
-                work.push(Work::Definition(Arc::clone(name)));
-            }
+        if let Some(served) = served.filter(|served| served.terminating)
+            && let Origin::Definition { name, .. } = &served.resource.origin
+        {
+            work.push(Work::Definition(Arc::clone(name)));
         }
     }
 }

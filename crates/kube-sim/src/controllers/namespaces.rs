@@ -68,12 +68,12 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &str) {
 /// Takes off the finalizer with which a Namespace waits for its content; others may hold it.
 fn take_finalizer(namespace: &mut Object) {
     let spec = namespace.get_mut("spec").and_then(Value::as_object_mut);
-    if let Some(spec) = spec {
-        if let Some(Value::Array(finalizers)) = spec.get_mut("finalizers") {
-            finalizers.retain(|finalizer| finalizer != "kubernetes");
-            if finalizers.is_empty() {
-                spec.remove("finalizers");
-            }
+    if let Some(spec) = spec
+        && let Some(Value::Array(finalizers)) = spec.get_mut("finalizers")
+    {
+        finalizers.retain(|finalizer| finalizer != "kubernetes");
+        if finalizers.is_empty() {
+            spec.remove("finalizers");
         }
     }
 }

@@ -108,9 +108,10 @@ impl<'s> Transaction<'s> {
         key: Arc<str>,
         object: &Object,
     ) -> Arc<Stored> {
-        let storage = match served.strategy.stores() {
-            true => None,
-            false => self.state.registry.storage(&served.resource.storage),
+        let storage = if served.strategy.stores() {
+            None
+        } else {
+            self.state.registry.storage(&served.resource.storage)
         };
         Arc::new(storage.unwrap_or(served).write(key, object))
     }
