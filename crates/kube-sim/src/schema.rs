@@ -27,6 +27,7 @@ use serde_json::Value;
 use crate::field::{FieldError, Path};
 
 pub(crate) use accept::{check as check_definition, warnings};
+use check::{Check, Name};
 use format::Format;
 
 /// The schema of one version of a custom resource.
@@ -141,7 +142,7 @@ impl Schema {
     /// What is wrong with a new object, apart from its metadata.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        check::Check::new(&mut errors, None).value(&self.root, "", object, None);
+        Check::new(&mut errors, None).value(&self.root, Name::Root, object, None);
         lists::check(Path::Nil, &self.root, object, &mut errors);
         errors
     }
@@ -150,7 +151,7 @@ impl Schema {
     /// not changed, is tolerated.
     pub(crate) fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        check::Check::new(&mut errors, None).value(&self.root, "", new, Some(old));
+        Check::new(&mut errors, None).value(&self.root, Name::Root, new, Some(old));
         self.lists_of_update(new, old, &mut errors);
         errors
     }
@@ -161,7 +162,12 @@ impl Schema {
         if let (Some(node), Some(status)) = (self.root.properties.get("status"), new.get("status"))
         {
             let prefix = Path::Root("status");
-            check::Check::new(&mut errors, Some(prefix)).value(node, "", status, old.get("status"));
+            Check::new(&mut errors, Some(prefix)).value(
+                node,
+                Name::Root,
+                status,
+                old.get("status"),
+            );
         }
         self.lists_of_update(new, old, &mut errors);
         errors

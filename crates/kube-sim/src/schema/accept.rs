@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::check::Check;
+use super::check::{Check, Name};
 use super::format::Format;
 use super::{Idiom, Node, prune};
 use crate::field::{FieldError, Path, quote};
@@ -156,7 +156,7 @@ fn defaults(schema: &Value, path: Path<'_>, root: bool, errors: &mut Vec<FieldEr
             .filter(|key| root && default.get(key).is_none())
             .collect();
         if missing.is_empty() {
-            Check::new(errors, Some(at)).value(&node, "", default, None);
+            Check::new(errors, Some(at)).value(&node, Name::Root, default, None);
         }
         errors.extend(
             missing
