@@ -6,7 +6,7 @@
 //!
 //! Refused, when a definition is created, is what the real server accepts and nobody evaluates here:
 //! CEL rules, `allOf`, `anyOf`, `oneOf` and `not` (but for the two idioms of an integer or a string),
-//! embedded resources, and a few formats.
+//! and a few formats.
 //!
 //! What the parts of a schema mean, and each refusal of a value, follows
 //! `k8s.io/apiextensions-apiserver` and `k8s.io/kube-openapi`.
@@ -14,6 +14,7 @@
 mod accept;
 mod check;
 mod compile;
+mod embedded;
 mod format;
 mod lists;
 mod pattern;
@@ -34,6 +35,10 @@ use format::Format;
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     root: Node,
+    /// Whether there are objects within objects.
+    embeds: bool,
+    /// Whether there are lists whose elements are told apart.
+    lists: bool,
 }
 
 /// What a schema says of one place of an object.
@@ -43,6 +48,8 @@ struct Node {
     nullable: bool,
     /// Unknown fields stay (`x-kubernetes-preserve-unknown-fields`).
     preserves: bool,
+    /// An object with type and metadata (`x-kubernetes-embedded-resource`).
+    embedded: bool,
     default: Option<Value>,
     properties: BTreeMap<String, Node>,
     additional: Additional,
@@ -119,19 +126,30 @@ struct Bound {
 impl Schema {
     /// Compiles a schema that [`check_definition`] found nothing wrong with.
     pub(crate) fn compile(schema: &Value) -> Self {
+        let root = Node::compile(schema);
         Self {
-            root: Node::compile(schema),
+            embeds: root.any(&|node| node.embedded),
+            lists: root.any(&|node| node.list != ListType::Atomic),
+            root,
         }
     }
 
-    /// Prunes unknown fields and drops nulls that mean nothing; metadata is left alone.
+    /// Reads an object as a client sent it: unknown fields are pruned, and nulls that mean nothing
+    /// are dropped. The object's own metadata is left alone.
     ///
     /// Returns what a strict server refuses and a lenient one warns of, such as
     /// `unknown field "spec.x"`.
-    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
-        let unknown = prune::root(&self.root, object);
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the type or the metadata of an object within the object.
+    pub(crate) fn read(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        let mut unknown = prune::root(&self.root, object);
         prune::nulls(Some(&self.root), object);
-        unknown
+        if self.embeds {
+            embedded::read(Path::Nil, &self.root, object, &mut unknown)?;
+        }
+        Ok(unknown)
     }
 
     /// Fills in what is missing and has a default.
@@ -143,7 +161,10 @@ impl Schema {
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         Check::new(&mut errors, None).value(&self.root, Name::Root, object, None);
-        lists::check(Path::Nil, &self.root, object, &mut errors);
+        self.embedded(object, &mut errors);
+        if self.lists {
+            lists::check(Path::Nil, &self.root, object, &mut errors);
+        }
         errors
     }
 
@@ -152,6 +173,7 @@ impl Schema {
     pub(crate) fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         Check::new(&mut errors, None).value(&self.root, Name::Root, new, Some(old));
+        self.embedded(new, &mut errors);
         self.lists_of_update(new, old, &mut errors);
         errors
     }
@@ -169,12 +191,22 @@ impl Schema {
                 old.get("status"),
             );
         }
+        self.embedded(new, &mut errors);
         self.lists_of_update(new, old, &mut errors);
         errors
     }
 
+    fn embedded(&self, object: &Value, errors: &mut Vec<FieldError>) {
+        if self.embeds {
+            embedded::check(Path::Nil, &self.root, object, errors);
+        }
+    }
+
     /// Lists whose elements are unique are looked at if they were before.
     fn lists_of_update(&self, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+        if !self.lists {
+            return;
+        }
         let mut found = Vec::new();
         lists::check(Path::Nil, &self.root, new, &mut found);
         if found.is_empty() {
@@ -196,6 +228,18 @@ impl Node {
             (None, Additional::Schema(node)) => Some(node),
             (None, _) => None,
         }
+    }
+
+    /// Whether this can be said of this place or any below it.
+    fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
+        let additional = match &self.additional {
+            Additional::Schema(node) => Some(&**node),
+            _ => None,
+        };
+        is(self)
+            || additional.is_some_and(|node| node.any(is))
+            || self.items.as_ref().is_some_and(|node| node.any(is))
+            || self.properties.values().any(|node| node.any(is))
     }
 
     /// Whether this value is a null that the schema does not allow.

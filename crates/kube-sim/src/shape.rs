@@ -96,8 +96,9 @@ pub(crate) fn read(shape: &'static Struct, object: &mut Value) -> Result<Vec<Str
     Ok(reader.unknown)
 }
 
-/// Reads the metadata of an object of any other kind; see [`read`].
-pub(crate) fn read_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+/// Reads the metadata of an object of any other kind, which may stand at a path within another;
+/// see [`read`].
+pub(crate) fn read_metadata(object: &mut Value, path: &str) -> Result<Vec<String>, String> {
     let mut reader = Reader::default();
     let Some(metadata) = object.get_mut("metadata") else {
         return Ok(Vec::new());
@@ -105,7 +106,8 @@ pub(crate) fn read_metadata(object: &mut Value) -> Result<Vec<String>, String> {
     match metadata {
         Value::Null => *metadata = Value::Object(Map::new()),
         Value::Object(fields) => {
-            reader.path.push_str("metadata");
+            let dot = if path.is_empty() { "" } else { "." };
+            reader.path = format!("{path}{dot}metadata");
             reader.fields(&METADATA, fields)?;
         }
         other => {

@@ -262,18 +262,18 @@ impl Strategy {
     }
 
     /// Does to what a client sent what the kind says beyond its shape, and says which fields are
-    /// not known.
-    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+    /// not known, or what cannot be read.
+    pub(crate) fn complete(&self, object: &mut Value) -> Result<Vec<String>, String> {
         match self {
             Self::Definition => definition::fill_in(object),
             Self::Custom(custom) => {
-                let unknown = custom.schema.prune(object);
+                let unknown = custom.schema.read(object)?;
                 custom.schema.default(object);
-                return unknown;
+                return Ok(unknown);
             }
             _ => {}
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// What the server warns of when an object is accepted.
@@ -318,9 +318,8 @@ impl Strategy {
             events::from_core(object);
         }
         if matches!(self, Self::Custom(_)) {
-            with_value(object, |object| {
-                self.complete(object);
-            });
+            // What was written cannot be refused any more.
+            with_value(object, |object| drop(self.complete(object)));
         }
     }
 

@@ -67,7 +67,11 @@ impl Pruner {
     fn preserved(&mut self, node: Option<&Node>, value: &mut Value) {
         let Some(node) = node else { return };
         match value {
-            Value::Object(fields) => self.known_fields(node, fields, &|_| false),
+            Value::Object(fields) => {
+                let is_head =
+                    |key: &str| node.embedded && matches!(key, "apiVersion" | "kind" | "metadata");
+                self.known_fields(node, fields, &is_head);
+            }
             Value::Array(items) => {
                 let length = self.path.len();
                 for (index, element) in items.iter_mut().enumerate() {
@@ -81,7 +85,8 @@ impl Pruner {
     }
 
     fn fields(&mut self, node: Option<&Node>, fields: &mut Map<String, Value>) {
-        let keeps_head = std::mem::take(&mut self.keeps_head);
+        let keeps_head =
+            std::mem::take(&mut self.keeps_head) || node.is_some_and(|node| node.embedded);
         let is_head = |key: &str| keeps_head && matches!(key, "apiVersion" | "kind" | "metadata");
         if let Some(node) = node.filter(|node| node.preserves) {
             return self.known_fields(node, fields, &is_head);

@@ -99,9 +99,9 @@ impl Decoded {
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = match served.strategy.shape() {
         Some(shape) => shape::read(shape, value)?,
-        None => shape::read_metadata(value)?,
+        None => shape::read_metadata(value, "")?,
     };
-    unknown.extend(served.strategy.complete(value));
+    unknown.extend(served.strategy.complete(value)?);
     Ok(unknown)
 }
 
