@@ -149,7 +149,7 @@ impl<'e, 'p> Check<'e, 'p> {
         self.nowhere(why);
         self.wrong_type(name, "integer", type_name(value));
         if value.is_number() {
-            self.nowhere(out_of_range(name, "integer", None));
+            self.nowhere(out_of_range("Checked", name, "integer", None));
         }
     }
 
@@ -176,18 +176,12 @@ impl<'e, 'p> Check<'e, 'p> {
         let limits = &node.limits;
         let integer = number.as_i64();
         let float = number.as_f64().unwrap_or_default();
-        #[allow(clippy::cast_possible_truncation)]
-        let fits = match (node.kind, limits.format) {
-            (Some(Kind::Integer), Some(Format::Int32)) => {
-                integer.is_some_and(|integer| i32::try_from(integer).is_ok())
-            }
-            (Some(Kind::Integer), _) => integer.is_some(),
-            (Some(Kind::Number), Some(Format::Float)) => (float as f32).is_finite(),
-            _ => true,
-        };
-        if !fits {
+        let out_of_range = |what: &str| {
             let kind = node.kind.map_or("", Kind::name);
-            self.nowhere(out_of_range(name, kind, limits.format));
+            out_of_range(what, name, kind, limits.format)
+        };
+        if !fits(node, integer, float) {
+            self.nowhere(out_of_range("Checked"));
         }
         let shown = || Value::Number(number.clone());
         if let Some(factor) = limits.multiple_of {
@@ -201,19 +195,26 @@ impl<'e, 'p> Check<'e, 'p> {
                 self.invalid(name, shown(), why);
             }
         }
-        if let Some(Bound { value, exclusive }) = limits.minimum {
-            let (below, equal) = compare(integer, float, value);
-            if below || (exclusive && equal) {
-                let or_equal = if exclusive { "" } else { " or equal to" };
-                let why = format!("should be greater than{or_equal} {}", float_text(value));
-                self.invalid(name, shown(), why);
+        for (bound, is_minimum) in [(limits.minimum, true), (limits.maximum, false)] {
+            let Some(Bound { value, exclusive }) = bound else {
+                continue;
+            };
+            // A bound that no value can have is complained of, and looked at nonetheless.
+            let is_good = fits(node, whole(value), value);
+            if !is_good {
+                let side = if is_minimum { "Minimum" } else { "Maximum" };
+                self.nowhere(out_of_range(&format!("{side} boundary")));
             }
-        }
-        if let Some(Bound { value, exclusive }) = limits.maximum {
-            let (below, equal) = compare(integer, float, value);
-            if (!below && !equal) || (exclusive && equal) {
+            let (below, equal) = compare(integer.filter(|_| is_good), float, value);
+            let outside = if is_minimum { below } else { !below && !equal };
+            if outside || (exclusive && equal) {
+                let than = if is_minimum {
+                    "greater than"
+                } else {
+                    "less than"
+                };
                 let or_equal = if exclusive { "" } else { " or equal to" };
-                let why = format!("should be less than{or_equal} {}", float_text(value));
+                let why = format!("should be {than}{or_equal} {}", float_text(value));
                 self.invalid(name, shown(), why);
             }
         }
@@ -353,12 +354,31 @@ fn counterpart<'o>(node: &Node, item: &Value, old: Option<&'o Value>) -> Option<
         .find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
 }
 
-fn out_of_range(name: Name<'_>, kind: &str, format: Option<Format>) -> String {
+fn out_of_range(what: &str, name: Name<'_>, kind: &str, format: Option<Format>) -> String {
     let format = match format {
         Some(format) => format!("with format {}", format.name()),
         None => "(default format)".to_owned(),
     };
-    format!("Checked value must be of type {kind} {format} in {name}")
+    format!("{what} value must be of type {kind} {format} in {name}")
+}
+
+/// Whether a number can be a value of this type and format.
+#[allow(clippy::cast_possible_truncation)]
+fn fits(node: &Node, integer: Option<i64>, float: f64) -> bool {
+    match (node.kind, node.limits.format) {
+        (Some(Kind::Integer), Some(Format::Int32)) => {
+            integer.is_some_and(|integer| i32::try_from(integer).is_ok())
+        }
+        (Some(Kind::Integer), _) => integer.is_some(),
+        (Some(Kind::Number), Some(Format::Float)) => (float as f32).is_finite(),
+        _ => true,
+    }
+}
+
+/// A float as an integer, if it is one.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(float: f64) -> Option<i64> {
+    (float.fract() == 0.0 && float.abs() < 9.2e18).then_some(float as i64)
 }
 
 /// Whether a number is below a bound, or equal to it. An integer is compared with what is left of
