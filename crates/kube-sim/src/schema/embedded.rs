@@ -100,7 +100,8 @@ pub(super) fn check_one(path: Path<'_>, value: &Value, errors: &mut Vec<FieldErr
             None => errors.push(FieldError::required(at, "")),
             Some("") => errors.push(FieldError::invalid(at, "", "must not be empty")),
             Some(text) => {
-                errors.extend(wrong_type(key, text).map(|why| FieldError::invalid(at, text, why)))
+                let why = wrong_type(key, text);
+                errors.extend(why.map(|why| FieldError::invalid(at, text, why)));
             }
         }
     }
