@@ -333,9 +333,30 @@ impl Strategy {
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self != Self::Secret {
-            return;
+        match self {
+            Self::Secret => Self::default_secret(object),
+            // What belongs to features that are off is not kept.
+            Self::Lease => {
+                if let Some(Value::Object(spec)) = object.get_mut("spec") {
+                    spec.retain(|key, _| !matches!(key.as_str(), "strategy" | "preferredHolder"));
+                }
+            }
+            // Of its secrets, an account only knows the names.
+            Self::ServiceAccount => {
+                let secrets = object.get_mut("secrets").and_then(Value::as_array_mut);
+                for secret in secrets
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_object_mut)
+                {
+                    secret.retain(|key, _| key == "name");
+                }
+            }
+            Self::ConfigMap => {}
         }
+    }
+
+    fn default_secret(object: &mut Object) {
         object
             .entry("type")
             .or_insert_with(|| Value::from("Opaque"));
