@@ -13,7 +13,9 @@ use super::{
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    builtin, json,
+    builtin,
+    field::go_json,
+    json,
     patch::{FieldValidation, Patched},
     protobuf,
     registry::Served,
@@ -70,11 +72,36 @@ pub(super) fn patched(
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
     let mut strict = std::mem::take(&mut patched.strict);
+    check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
     strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
     Ok(Decoded::new(served, value, strict, validation))
+}
+
+/// A patch can change the type of an object, or take it away.
+fn check_patched_type(served: &Served, value: &Value) -> Result<(), String> {
+    let Some(object) = value.as_object() else {
+        return Ok(());
+    };
+    let (kind, found) = (text(object, "kind"), text(object, "apiVersion"));
+    if served.is_custom() {
+        // Validation looks at the rest.
+        return match kind {
+            "" => Err(format!("Object 'Kind' is missing in '{}'", go_json(value))),
+            _ => Ok(()),
+        };
+    }
+    let version = served.resource.api_version();
+    let is_other = |found: &str, expected: &str| !found.is_empty() && found != expected;
+    if is_other(kind, &served.resource.kind) || is_other(found, &version) {
+        return Err(format!(
+            "no kind {kind:?} is registered for version {found:?} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        ));
+    }
+    Ok(())
 }
 
 impl Decoded {
@@ -101,9 +128,9 @@ impl Decoded {
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = match served.strategy.shape() {
         Some(shape) => shape::read(shape, value)?,
-        None => shape::read_metadata(value)?,
+        None => shape::read_metadata(value, "")?,
     };
-    unknown.extend(served.strategy.complete(value));
+    unknown.extend(served.strategy.complete(value)?);
     Ok(unknown)
 }
 

@@ -227,10 +227,13 @@ fn keep_system_fields(new: &mut Object, old: &Object) {
     if text(metadata, "uid").is_empty() {
         put_field(metadata, "uid", kept.get("uid").cloned());
     }
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
-        if let Some(value) = kept.get(field) {
-            metadata.insert(field.to_owned(), value.clone());
-        }
+    if let Some(value) = kept.get("deletionTimestamp") {
+        metadata.insert("deletionTimestamp".to_owned(), value.clone());
+    }
+    if let Some(value) = kept.get("deletionGracePeriodSeconds") {
+        metadata
+            .entry("deletionGracePeriodSeconds")
+            .or_insert_with(|| value.clone());
     }
 }
 
