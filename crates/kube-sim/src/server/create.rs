@@ -59,7 +59,9 @@ pub(super) fn new_object(
 ) -> Result<Arc<Stored>, Status> {
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
-    if !text(metadata(&object), "resourceVersion").is_empty() {
+    // What would write it minds, and what only tries shows it again.
+    let version = text(metadata(&object), "resourceVersion");
+    if !transaction.dry_run && !matches!(version, "" | "0") {
         return Err(Status::internal(
             "resourceVersion should not be set on objects to be created",
         ));
@@ -148,7 +150,6 @@ fn set_system_fields(transaction: &mut Transaction<'_>, served: &Served, object:
         "deletionGracePeriodSeconds",
         "selfLink",
         "managedFields",
-        "resourceVersion",
     ] {
         metadata.remove(field);
     }

@@ -67,6 +67,9 @@ pub(super) fn patched(
     validation: FieldValidation,
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
+    if served.is_custom() && value["kind"].as_str().unwrap_or_default().is_empty() {
+        return Err(patched.refuse(&format!("Object 'Kind' is missing in '{value}'")));
+    }
     let mut strict = std::mem::take(&mut patched.strict);
     strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
@@ -101,7 +104,10 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
         Some(shape) => shape::read(shape, value)?,
         None => shape::read_metadata(value)?,
     };
-    unknown.extend(served.strategy.complete(value));
+    // An object of another kind has no schema here; it is refused later.
+    if !served.is_custom() || value["kind"] == served.resource.kind.as_str() {
+        unknown.extend(served.strategy.complete(value));
+    }
     Ok(unknown)
 }
 

@@ -378,6 +378,7 @@ impl Names {
         for (index, name) in self.generated.iter().enumerate() {
             text = text.replace(name, &format!("<generated {index}>"));
         }
+        text = without_fields(&text);
         text = self.uuids(&text);
         text = times(&text);
         for (before, after) in [
@@ -390,7 +391,7 @@ impl Names {
             text = numbers(&text, before, after);
         }
         // The suffix of a generated name that was refused.
-        for base in ["Gen-", "gen."] {
+        for base in ["Gen-", "gen.", "gen-"] {
             text = without_suffix(&text, base);
         }
         text
@@ -479,6 +480,26 @@ fn times(text: &str) -> String {
         }
     }
     named
+}
+
+/// Takes the managed fields out of an object that is shown in an error.
+fn without_fields(text: &str) -> String {
+    const FIELDS: &str = "\"managedFields\":[";
+    let Some(at) = text.find(FIELDS) else {
+        return text.to_owned();
+    };
+    let mut depth = 0;
+    let end = text[at..].char_indices().find(|(_, character)| {
+        match character {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => return false,
+        }
+        depth == 0
+    });
+    let end = end.map_or(text.len(), |(end, _)| at + end + 1);
+    let rest = text[end..].trim_start_matches(',');
+    text[..at].to_owned() + rest
 }
 
 /// Replaces the five characters that the server has appended.
