@@ -19,6 +19,7 @@ fn objects_are_deleted_by_name_selector_and_file() {
             "delete net -l project=p2",
             "delete net -l project=p2",
             "create -f blue.yaml",
+            "delete net --all --dry-run=server",
             "delete net --all",
             "delete net --all",
             "delete cm conf --now",

@@ -78,7 +78,8 @@ fn changes_of_a_selection_are_shown() {
     ];
     let watch = "get net -w -l project=p1 -o name --request-timeout=60s";
     check_watch("watched-some", watch, 1, &changes, 2);
-    let watch = "get cm conf -w --output-watch-events --request-timeout=60s";
+    let watch = "get cm -w --field-selector=metadata.name=conf --output-watch-events \
+                 --request-timeout=60s";
     check_watch(
         "watched-some",
         watch,

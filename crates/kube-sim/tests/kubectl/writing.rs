@@ -155,6 +155,21 @@ fn objects_are_patched() {
 }
 
 #[test]
+fn objects_are_edited() {
+    make_namespace("edit");
+    check(
+        "edit",
+        &[
+            "create -f red.yaml",
+            "options > /dev/null; export KUBE_EDITOR=true; kubectl edit net red",
+            "options > /dev/null; export KUBE_EDITOR='sed -i s/10.0.0.0/13.0.0.0/'; \
+             kubectl edit net red",
+            "get net red",
+        ],
+    );
+}
+
+#[test]
 fn labels_and_annotations_are_set_and_taken_away() {
     make_namespace("label");
     check(
@@ -173,11 +188,13 @@ fn labels_and_annotations_are_set_and_taken_away() {
             "label cm conf a=b",
             "label ns label a=b",
             "label net red 'a=not a value'",
+            "label -f blue.yaml g=h",
             "get net --show-labels",
             "annotate net red a=b",
             "annotate net red a=c",
             "annotate net red a=c --overwrite",
             "annotate net red a-",
+            "annotate net red a=b --resource-version=1",
             "annotate net --all c=d",
             "annotate cm conf a=b",
             "get net,cm/conf -o jsonpath='{.items[*].metadata.annotations}'",
