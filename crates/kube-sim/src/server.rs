@@ -247,7 +247,8 @@ impl ApiServer {
         serve::serve(self, listener, shutdown).await
     }
 
-    /// Has every committed change, and every DELETE whatever its answer, told to `hook`.
+    /// Has every committed change, and every DELETE whatever its answer, told to `hook`; dry runs
+    /// aside.
     ///
     /// It is called under the server's lock, with the state just after the change: it must not
     /// call this server.
