@@ -32,7 +32,10 @@ use crate::{on_the_real_server::kinds, target};
 const SEQUENCES: u64 = 150;
 
 /// How many sequences share the real server at any time; it has more to wait for than to do.
-const AT_ONCE: u64 = 6;
+const AT_ONCE: u64 = 16;
+
+/// Between two looks at what the real server's collector has done.
+const PAUSE: Duration = Duration::from_millis(15);
 
 /// How long the real server's collector has for what kube-sim's does at once.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -43,7 +46,7 @@ fn random_sequences_show_no_difference() {
     let first = variable("DIFFERENTIAL_SEED").unwrap_or(1);
     let (next, steps) = (Arc::new(AtomicU64::new(first)), Arc::new(AtomicU64::new(0)));
     let end = first + sequences;
-    let found = runtime().block_on(async {
+    let (found, lasted) = runtime().block_on(async {
         let client = target::client().await;
         wait_for_collector(&client).await;
         let started = Instant::now();
@@ -72,7 +75,6 @@ fn random_sequences_show_no_difference() {
         }
         (workers.join_all().await, started.elapsed())
     });
-    let (found, lasted) = found;
     let found: Vec<_> = found.into_iter().flatten().collect();
     let seconds = lasted.as_secs_f64();
     let count = next.load(Ordering::Relaxed).min(end) - first;
@@ -225,7 +227,7 @@ async fn settle(real: &mut Side, simulated: &mut Side) -> Option<String> {
         if started.elapsed() > SETTLING {
             return Some(difference(&expected, &found));
         }
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     let (expected, found) = (real.state(true).await, simulated.state(true).await);
     (expected != found).then(|| difference(&expected, &found))

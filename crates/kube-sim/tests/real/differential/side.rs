@@ -181,7 +181,7 @@ impl Side {
             assert_eq!(created.code, 201, "{created:?}");
             let get = Step::new(Method::GET, format!("{collection}/{name}"));
             while self.send(&get).await.code != 404 {
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(super::PAUSE).await;
             }
         }
     }
@@ -390,6 +390,7 @@ impl Names {
         ] {
             text = numbers(&text, before, after);
         }
+        text = unordered(&text);
         // The suffix of a generated name that was refused.
         for base in ["Gen-", "gen.", "gen-"] {
             text = without_suffix(&text, base);
@@ -482,12 +483,24 @@ fn times(text: &str) -> String {
     named
 }
 
-/// Takes the managed fields out of an object that is shown in an error.
-fn without_fields(text: &str) -> String {
-    const FIELDS: &str = "\"managedFields\":[";
-    let Some(at) = text.find(FIELDS) else {
+/// An object that is shown in an error has its fields in any order; its letters will do.
+fn unordered(text: &str) -> String {
+    let shown = text.find("patch: Invalid value: \"").zip(text.rfind("}\""));
+    let Some((start, end)) = shown.filter(|(start, end)| start < end) else {
         return text.to_owned();
     };
+    let mut letters: Vec<char> = text[start..end].chars().filter(|c| *c != ',').collect();
+    letters.sort_unstable();
+    let letters: String = letters.into_iter().collect();
+    format!("{}{letters}{}", &text[..start], &text[end..])
+}
+
+/// Takes the managed fields out of an object that is shown in an error.
+fn without_fields(text: &str) -> String {
+    let Some(name) = text.find("managedFields") else {
+        return text.to_owned();
+    };
+    let at = text[..name].trim_end_matches(['"', '\\']).len();
     let mut depth = 0;
     let end = text[at..].char_indices().find(|(_, character)| {
         match character {
