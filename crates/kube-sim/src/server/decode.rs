@@ -162,16 +162,21 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         && kind == expected
     {
         // A slash before the version is one too many, and does no harm.
-    } else if builtin::is_registered(found_group, bare, kind) {
-        let why = format!(
-            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
-            match resource.group.split('.').next() {
-                // Events of the newer group are those of the core as well.
-                None | Some("" | "events") => "core",
-                Some(group) => group,
-            }
-        );
-        return Err(shape::refuse(kind, bare, expected, &why));
+    } else if let Some(shape) = builtin::shape(found_group, bare, kind) {
+        let (kind, bare) = (kind.to_owned(), bare.to_owned());
+        let mut other = Value::Object(object.clone());
+        let read = shape::read(shape, &mut other);
+        let why = read.err().unwrap_or_else(|| {
+            format!(
+                "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+                match resource.group.split('.').next() {
+                    // Events of the newer group are those of the core as well.
+                    None | Some("" | "events") => "core",
+                    Some(group) => group,
+                }
+            )
+        });
+        return Err(shape::refuse(&kind, &bare, expected, &why));
     } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \

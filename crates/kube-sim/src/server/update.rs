@@ -265,7 +265,11 @@ fn check(
                 .strategy
                 .validate_update(&new, &old, namespaced, part)
         }
-        errors => errors,
+        errors => {
+            let mut all = validate::common_update(&new, &old, served.resource.namespaced);
+            all.extend(errors);
+            all
+        }
     };
     if errors.is_empty() {
         let warnings = served.strategy.warnings(&new, Some(&old));

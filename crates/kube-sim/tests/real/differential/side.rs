@@ -27,6 +27,9 @@ pub(crate) struct Reply {
     body: Value,
 }
 
+/// All objects of a sequence.
+pub(crate) struct State(Vec<(String, Reply)>);
+
 /// The kinds that sequences are about, with the paths of their collections.
 pub(crate) const COLLECTIONS: [(&str, &str); 2] = [
     ("configmaps", "/api/v1/namespaces/$N/configmaps"),
@@ -66,23 +69,37 @@ impl Side {
         self.names.commit(&reply)
     }
 
-    /// All objects; unless `commit`, the versions are left out and nothing is remembered.
-    pub(crate) async fn state(&mut self, commit: bool) -> Value {
-        let mut state = Map::new();
+    /// All objects.
+    pub(crate) async fn state(&self) -> State {
+        let mut lists = Vec::new();
         for index in 0..self.namespaces.len() {
             for (plural, path) in COLLECTIONS {
                 let path = path.replace("$N", &format!("${index}"));
                 let list = self.send(&Step::new(Method::GET, path)).await;
-                let items = if commit {
-                    self.remember(&list.body);
-                    self.names.commit(&list)
-                } else {
-                    self.names.peek(&list)
-                };
-                state.insert(format!("{index}/{plural}"), items["body"]["items"].clone());
+                lists.push((format!("{index}/{plural}"), list));
             }
         }
-        Value::Object(state)
+        State(lists)
+    }
+
+    /// The objects without their versions.
+    pub(crate) fn peek(&self, state: &State) -> Value {
+        let named = state.0.iter().map(|(collection, list)| {
+            let list = self.names.peek(list);
+            (collection.clone(), list["body"]["items"].clone())
+        });
+        Value::Object(named.collect())
+    }
+
+    /// The objects with their versions, which are remembered.
+    pub(crate) fn commit(&mut self, state: &State) -> Value {
+        let mut named = Map::new();
+        for (collection, list) in &state.0 {
+            self.remember(&list.body);
+            let list = self.names.commit(list);
+            named.insert(collection.clone(), list["body"]["items"].clone());
+        }
+        Value::Object(named)
     }
 
     /// What a watch since the beginning has to say of each object, once a marker is created.
@@ -383,6 +400,7 @@ impl Names {
         text = times(&text);
         for (before, after) in [
             ("in record (", ")"),
+            ("in object meta: ", ""),
             ("current: ", ""),
             ("in the precondition (", ")"),
             ("\"resourceVersion\":\"", "\""),
