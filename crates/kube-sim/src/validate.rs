@@ -112,7 +112,7 @@ pub(crate) fn embedded(object: &Value, path: Path<'_>) -> Vec<FieldError> {
 }
 
 /// What the server looks at when anything is updated, before the kind has its say.
-fn common_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
+pub(crate) fn common_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
     let mut errors = metadata::validate(metadata_of(new), namespaced, NameRule::PathSegment);
     errors.extend(metadata::validate_update(
         metadata_of(new),

@@ -130,7 +130,10 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
         Some(shape) => shape::read(shape, value)?,
         None => shape::read_metadata(value, "")?,
     };
-    unknown.extend(served.strategy.complete(value)?);
+    // An object of another kind has no schema here; it is refused later.
+    if !served.is_custom() || value["kind"] == served.resource.kind.as_str() {
+        unknown.extend(served.strategy.complete(value)?);
+    }
     Ok(unknown)
 }
 
@@ -183,16 +186,21 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         && kind == expected
     {
         // A slash before the version is one too many, and does no harm.
-    } else if builtin::is_registered(found_group, bare, kind) {
-        let why = format!(
-            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
-            match resource.group.split('.').next() {
-                // Events of the newer group are those of the core as well.
-                None | Some("" | "events") => "core",
-                Some(group) => group,
-            }
-        );
-        return Err(shape::refuse(kind, bare, expected, &why));
+    } else if let Some(shape) = builtin::shape(found_group, bare, kind) {
+        let (kind, bare) = (kind.to_owned(), bare.to_owned());
+        let mut other = Value::Object(object.clone());
+        let read = shape::read(shape, &mut other);
+        let why = read.err().unwrap_or_else(|| {
+            format!(
+                "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+                match resource.group.split('.').next() {
+                    // Events of the newer group are those of the core as well.
+                    None | Some("" | "events") => "core",
+                    Some(group) => group,
+                }
+            )
+        });
+        return Err(shape::refuse(&kind, &bare, expected, &why));
     } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \

@@ -43,6 +43,7 @@ pub(super) fn put(
     let name = request.target.name.as_deref().unwrap_or("");
     check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
+    let object = without_duplicate_owners(transaction, object);
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         if part == Part::Main && served.strategy.allows_create_on_update() {
             let stored = create::new_object(transaction, served, request.namespace(), object)?;
@@ -93,6 +94,17 @@ pub(super) fn patch(
     create::check_namespace(request.namespace(), &mut object)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
+}
+
+/// Takes out owners that are named twice, of which the client is warned whatever comes of it.
+fn without_duplicate_owners(transaction: &mut Transaction<'_>, object: Object) -> Object {
+    let mut object = Value::Object(object);
+    let warning = validate::duplicate_owners(&mut object);
+    transaction.warnings.extend(warning);
+    match object {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made of an object"),
+    }
 }
 
 /// 415: patches are of other types.
@@ -256,7 +268,11 @@ fn check(
                 .strategy
                 .validate_update(&new, &old, namespaced, part)
         }
-        errors => errors,
+        errors => {
+            let mut all = validate::common_update(&new, &old, served.resource.namespaced);
+            all.extend(errors);
+            all
+        }
     };
     if errors.is_empty() {
         let warnings = served.strategy.warnings(&new, Some(&old));
