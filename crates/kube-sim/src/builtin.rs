@@ -81,6 +81,7 @@ impl Row {
             status: self.status,
             storage: Arc::from(self.storage),
             origin: Origin::BuiltIn,
+            deprecation: None,
             columns: Vec::<Value>::new(),
         }
     }

@@ -19,6 +19,7 @@ fn built_in_resource(plural: &str) -> Resource {
         status: false,
         storage: plural.into(),
         origin: Origin::BuiltIn,
+        deprecation: None,
         columns: Vec::new(),
     }
 }
