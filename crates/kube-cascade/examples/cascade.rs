@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn run(
     client: Client,
     namespace: String,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Box<dyn Error>> {
     let project = Kind::new("identity.example.com", "Project");
     let network = Kind::new("region.example.com", "Network");
@@ -117,7 +117,7 @@ async fn in_memory() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(std::mem::take(&mut *gone.lock().expect("nobody panics")))
 }
 
-async fn until(condition: impl Fn() -> bool) {
+async fn until(condition: impl Fn() -> bool + Send) {
     while !condition() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -208,6 +208,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "a user deletes, and not us")]
     async fn a_page_goes_with_its_website() {
         let (_, client) = operated(&Faults::new()).await;
         make(&client, "hello").await;

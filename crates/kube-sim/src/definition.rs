@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions: which are accepted, and what they define.
+//! `CustomResourceDefinition`s: which are accepted, and what they define.
 //!
 //! A definition comes here in the shape of its type, with its names filled in
 //! ([`fill_in`]). Storing it, establishing it and ending it is the server's affair.
@@ -118,10 +118,10 @@ pub(crate) fn stored_versions(new: &Value, old: &Value) -> Vec<String> {
         .filter_map(|version| version.as_str().map(str::to_owned))
         .collect();
     let storage = versions_of(new).find(|version| version["storage"] == true);
-    if let Some(name) = storage.and_then(|version| version["name"].as_str()) {
-        if !stored.iter().any(|stored| stored == name) {
-            stored.push(name.to_owned());
-        }
+    if let Some(name) = storage.and_then(|version| version["name"].as_str())
+        && !stored.iter().any(|stored| stored == name)
+    {
+        stored.push(name.to_owned());
     }
     stored
 }

@@ -1,7 +1,7 @@
 //! JSON as the server reads it: numbers as Go keeps them, fields that occur twice, and what Go says
 //! of text that is no JSON.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let length = self.0.path.len();
         let mut list = Vec::new();
         loop {
-            self.0.path.push_str(&format!("[{}]", list.len()));
+            let _ = write!(self.0.path, "[{}]", list.len());
             let item = items.next_element_seed(Node(self.0))?;
             self.0.path.truncate(length);
             match item {

@@ -7,6 +7,8 @@
 mod kinds;
 mod time;
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Number, Value};
 
 use crate::json;
@@ -194,7 +196,7 @@ impl Reader {
         }
         match (expected, &mut *value) {
             (Type::Text | Type::Named(_), Value::String(_))
-            | (Type::Bool, Value::Bool(_))
+            | (Type::Bool | Type::SchemaOrBool(_), Value::Bool(_))
             | (Type::Float, Value::Number(_))
             | (Type::Any, _) => Ok(()),
             (Type::Bytes, Value::String(text)) => check_base64(text),
@@ -236,7 +238,6 @@ impl Reader {
             }
             (Type::List(inner, _), Value::Array(items)) => self.items(inner, items),
             (Type::Struct(shape), Value::Object(fields)) => self.fields(shape, fields),
-            (Type::SchemaOrBool(_), Value::Bool(_)) => Ok(()),
             (Type::SchemaOrBool(shape) | Type::SchemaOrList(shape), Value::Object(fields)) => {
                 self.quietly(|reader| reader.fields(shape, fields))
             }
@@ -257,7 +258,7 @@ impl Reader {
     fn items(&mut self, inner: &'static Type, items: &mut [Value]) -> Result<(), String> {
         let length = self.path.len();
         for (index, item) in items.iter_mut().enumerate() {
-            self.path.push_str(&format!("[{index}]"));
+            let _ = write!(self.path, "[{index}]");
             self.value(inner, item)?;
             if item.is_null() {
                 *item = inner.zero();
@@ -294,14 +295,13 @@ impl Reader {
 impl Type {
     fn go_name(&self) -> String {
         match self {
-            Self::Text => "string".to_owned(),
+            Self::Text | Self::Time | Self::MicroTime => "string".to_owned(),
             Self::Named(name) | Self::Map(_, name) | Self::List(_, name) => (*name).to_owned(),
             Self::Bool => "bool".to_owned(),
             Self::Int32 => "int32".to_owned(),
             Self::Int64 => "int64".to_owned(),
             Self::Float => "float64".to_owned(),
             Self::Bytes => "[]uint8".to_owned(),
-            Self::Time | Self::MicroTime => "string".to_owned(),
             Self::Struct(shape) | Self::SchemaOrBool(shape) | Self::SchemaOrList(shape) => {
                 format!("{}.{}", shape.package, shape.name)
             }

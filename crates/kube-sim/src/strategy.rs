@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     base64, definition,
-    field::FieldError,
+    field::{FieldError, Path},
     schema::Schema,
     selector::FieldLabels,
     shape::{self, Struct},
@@ -121,11 +121,13 @@ impl Strategy {
         match self {
             Self::Plain(plain) => plain.default(object),
             Self::Namespace => {
-                let name = text(metadata(object), "name").to_owned();
-                if !name.is_empty() {
-                    set_label(object, "kubernetes.io/metadata.name", &name);
+                label_with_name(object);
+                let spec = object.get("spec").and_then(|spec| spec.get("finalizers"));
+                let mut finalizers = spec.and_then(Value::as_array).cloned().unwrap_or_default();
+                if !finalizers.contains(&Value::from("kubernetes")) {
+                    finalizers.push("kubernetes".into());
                 }
-                object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
+                object.insert("spec".to_owned(), json!({ "finalizers": finalizers }));
                 object.insert("status".to_owned(), json!({ "phase": "Active" }));
             }
             Self::Event(_) => {}
@@ -164,6 +166,7 @@ impl Strategy {
             (Self::Namespace, Part::Main) => {
                 put(new, "spec", old.get("spec").cloned());
                 put(new, "status", old.get("status").cloned());
+                label_with_name(new);
             }
             (Self::Definition, Part::Main) => {
                 put(new, "status", old.get("status").cloned());
@@ -238,6 +241,11 @@ impl Strategy {
         part: Part,
     ) -> Vec<FieldError> {
         match (self, part) {
+            (Self::Namespace, Part::Status) => {
+                let mut errors = validate::update(BuiltIn::Namespace, new, old);
+                errors.extend(phase_errors(new));
+                errors
+            }
             (Self::Definition, Part::Main) => definition::update(new, old),
             (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
             (Self::Custom(custom), part) => {
@@ -387,11 +395,26 @@ fn with_value(object: &mut Object, change: impl FnOnce(&mut Value)) {
     }
 }
 
-fn set_label(object: &mut Object, key: &str, value: &str) {
-    let labels = metadata_mut(object)
-        .entry("labels")
-        .or_insert_with(|| json!({}));
-    if labels.is_object() {
-        labels[key] = value.into();
+/// The label by which a Namespace can be selected by name.
+fn label_with_name(namespace: &mut Object) {
+    let metadata = metadata_mut(namespace);
+    let name = text(metadata, "name").to_owned();
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if !name.is_empty() && labels.is_object() {
+        labels["kubernetes.io/metadata.name"] = name.into();
     }
+}
+
+/// Whether the phase of a Namespace goes with its deletion.
+fn phase_errors(namespace: &Value) -> Vec<FieldError> {
+    let path = Path::Root("status");
+    let path = path.child("Phase");
+    let phase = namespace["status"]["phase"].as_str().unwrap_or("");
+    let terminating = !namespace["metadata"]["deletionTimestamp"].is_null();
+    let why = match (phase, terminating) {
+        ("Active", false) | ("Terminating", true) => return Vec::new(),
+        (_, false) => "may only be 'Active' if `deletionTimestamp` is empty",
+        (_, true) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+    };
+    vec![FieldError::invalid(path, phase, why)]
 }

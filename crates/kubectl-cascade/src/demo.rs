@@ -149,7 +149,8 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
     platform.start_controller()?;
     let line = format!("export KUBECONFIG={}", path.display());
     // On a terminal that shows both streams, once is enough.
-    if !(play.screen.is_live() && io::stdout().is_terminal()) {
+    let is_shown = play.screen.is_live_for(&Line::plain(&line)) && io::stdout().is_terminal();
+    if !is_shown {
         writeln!(io::stdout(), "{line}")?;
     }
     play.open(what_to_type(&line, &log))?;
@@ -278,7 +279,7 @@ fn last_words(stage: &Stage, took: Duration) -> Vec<Line> {
 fn what_to_type(kubeconfig: &str, log: &Path) -> Vec<Line> {
     vec![
         Line::bold("The platform is up, and the controller runs in it. In another terminal:"),
-        Line::plain(format!("  {kubeconfig}")),
+        Line::plain(kubeconfig),
         Line::plain("  kubectl get projects,clusters,networks,volumes --all-namespaces"),
         Line::plain("  kubectl delete project apollo"),
         Line::plain("  kubectl events"),

@@ -302,7 +302,7 @@ fn names_of(names: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(path.child(key), name, why));
         }
     }
-    let mut list = |key: &str, errors: &mut Vec<FieldError>| {
+    let list = |key: &str, errors: &mut Vec<FieldError>| {
         let at = path.child(key);
         let names = names[key].as_array();
         for (index, name) in names.into_iter().flatten().enumerate() {

@@ -10,9 +10,10 @@ fn recorded() -> Vec<Value> {
 
 /// A definition as it comes to validation: the one of a row, or a plain one with the row's schema.
 fn read(row: &Value) -> Value {
-    let subresources = match row["status"] == true {
-        true => json!({"status": {}}),
-        false => Value::Null,
+    let subresources = if row["status"] == true {
+        json!({"status": {}})
+    } else {
+        Value::Null
     };
     let mut definition = row.get("definition").cloned().unwrap_or_else(|| {
         json!({

@@ -1,7 +1,7 @@
 //! Which schemas a definition may have.
 //!
 //! The server looks three times: whether a schema is structural, whether its defaults are good, and
-//! whether it keeps to what OpenAPI means here. What it accepts and nobody evaluates here is refused
+//! whether it keeps to what `OpenAPI` means here. What it accepts and nobody evaluates here is refused
 //! afterwards.
 
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::check::Check;
 use super::format::Format;
 use super::{Idiom, Node, prune};
-use crate::field::{FieldError, Path};
+use crate::field::{FieldError, Path, quote};
 
 mod openapi;
 mod structure;
@@ -98,10 +98,10 @@ pub(crate) fn check(schema: &Value, path: &str, status: bool) -> Vec<FieldError>
 
 /// What the server warns of: formats that it does not know.
 pub(crate) fn warnings(schema: &Value, found: &mut Vec<String>) {
-    if let Some(name) = schema.get("format").and_then(Value::as_str) {
-        if Format::of(name, Node::compile(schema).kind) == Ok(None) {
-            found.push(format!("unrecognized format {}", crate::field::quote(name)));
-        }
+    if let Some(name) = schema.get("format").and_then(Value::as_str)
+        && Format::of(name, Node::compile(schema).kind) == Ok(None)
+    {
+        found.push(format!("unrecognized format {}", quote(name)));
     }
     for (_, inner) in inner_schemas(schema) {
         warnings(inner, found);
@@ -202,10 +202,10 @@ fn unevaluated(schema: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
             refuse(key, "value validations that are combined");
         }
     }
-    if let Some(name) = schema.get("format").and_then(Value::as_str) {
-        if Format::of(name, Node::compile(schema).kind).is_err() {
-            refuse("format", "this format");
-        }
+    if let Some(name) = schema.get("format").and_then(Value::as_str)
+        && Format::of(name, Node::compile(schema).kind).is_err()
+    {
+        refuse("format", "this format");
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         unevaluated(items, path.child("items"), errors);

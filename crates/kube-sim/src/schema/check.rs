@@ -131,10 +131,10 @@ impl<'e, 'p> Check<'e, 'p> {
         } else if let Some(min) = limits.min_length.filter(|min| length() < *min) {
             let why = format!("should be at least {min} chars long");
             self.invalid(name, text, why);
-        } else if let Some((pattern, regex)) = &limits.pattern {
-            if !regex.is_match(text) {
-                self.invalid(name, text, format!("should match '{pattern}'"));
-            }
+        } else if let Some((pattern, regex)) = &limits.pattern
+            && !regex.is_match(text)
+        {
+            self.invalid(name, text, format!("should match '{pattern}'"));
         }
         if let Some(format) = limits.format.filter(|format| !format.matches(text)) {
             self.wrong_type(name, format.name(), text);

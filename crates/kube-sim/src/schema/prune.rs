@@ -1,5 +1,7 @@
 //! What a schema does to an object: unknown fields go, nulls go, defaults come.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::{Additional, Node};
@@ -52,7 +54,7 @@ impl Pruner {
                     return;
                 }
                 for (index, element) in items.iter_mut().enumerate() {
-                    self.path.push_str(&format!("[{index}]"));
+                    let _ = write!(self.path, "[{index}]");
                     if preserves {
                         self.preserved(item, element);
                     } else {
@@ -73,7 +75,7 @@ impl Pruner {
             Value::Array(items) => {
                 let length = self.path.len();
                 for (index, element) in items.iter_mut().enumerate() {
-                    self.path.push_str(&format!("[{index}]"));
+                    let _ = write!(self.path, "[{index}]");
                     self.preserved(node.items.as_deref(), element);
                     self.path.truncate(length);
                 }

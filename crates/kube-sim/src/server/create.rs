@@ -27,14 +27,6 @@ pub(super) fn create(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    if served.terminating {
-        return Err(Status::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            "create not allowed while custom resource definition is terminating",
-        )
-        .into());
-    }
     let form = Form::of(request, served, Shape::One, transaction.now())?;
     let WriteOptions {
         dry_run,
@@ -43,6 +35,11 @@ pub(super) fn create(
     transaction.dry_run = dry_run;
     let decoded = decode::body(request, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
+    if served.terminating {
+        let name = text(metadata(&decoded.object), "name");
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(Status::forbidden(served.named(name), why).into());
+    }
     let stored = new_object(transaction, served, request.namespace(), decoded.object)?;
     Ok(Answer::json(
         StatusCode::CREATED,

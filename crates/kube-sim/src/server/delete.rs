@@ -147,9 +147,6 @@ pub(crate) fn delete_object(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Result<Deleted, Status> {
-    if matches!(served.strategy, Strategy::Namespace) {
-        options.check_namespace(served, stored)?;
-    }
     options.check(served, stored)?;
     match served.strategy {
         Strategy::Namespace if !stored.terminating => {
@@ -321,6 +318,26 @@ fn delete_options(body: &[u8]) -> Result<Object, Status> {
     }
 }
 
+/// 409: the object is not the one that is meant.
+fn mismatch(served: &Served, stored: &Stored, what: &str, wanted: &str, found: &str) -> Status {
+    // Kinds that are deleted in their own way have their own words.
+    if matches!(served.strategy, Strategy::Namespace | Strategy::Definition) {
+        let why = format!(
+            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+        );
+        return Status::conflict(served.named(stored.name()), &why);
+    }
+    let guess = match what {
+        "UID" => "deleted and then recreated",
+        _ => "modified",
+    };
+    let why = format!(
+        "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). \
+         The object might have been {guess}"
+    );
+    Status::conflict(served.kind_named(stored.name()), &why)
+}
+
 impl DeleteOptions {
     /// Without preconditions.
     pub(crate) fn propagating(propagation: Propagation) -> Self {
@@ -407,42 +424,15 @@ impl DeleteOptions {
         })
     }
 
-    /// The same as [`check`](Self::check) for a Namespace, which has its own words.
-    fn check_namespace(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
-        let revision = stored.revision.to_string();
-        for (what, wanted, found) in [
-            ("UID", &self.uid, &*stored.uid),
-            ("ResourceVersion", &self.revision, revision.as_str()),
-        ] {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
-                let why = format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object \
-                     meta: {found}"
-                );
-                return Err(Status::conflict(served.named(stored.name()), &why));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the object is the one that is meant.
     fn check(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
-        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *stored.uid) {
-            let why = format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The \
-                 object might have been deleted and then recreated",
-                stored.uid
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
-        }
-        let revision = self.revision.as_deref();
-        if let Some(revision) = revision.filter(|it| it.parse() != Ok(stored.revision)) {
-            let why = format!(
-                "the ResourceVersion in the precondition ({revision}) does not match the \
-                 ResourceVersion in record ({}). The object might have been modified",
-                stored.revision
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
+        let current = stored.revision.to_string();
+        let uid = (self.uid.as_deref(), &*stored.uid);
+        let revision = (self.revision.as_deref(), current.as_str());
+        for (what, (wanted, found)) in [("UID", uid), ("ResourceVersion", revision)] {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+                return Err(mismatch(served, stored, what, wanted, found));
+            }
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::{
     registry::{Registry, Served},
     resource::{Origin, Resource},
     status::Status,
-    strategy::Part,
+    strategy::{Part, Strategy},
 };
 
 /// Carries out a request.
@@ -156,7 +156,7 @@ fn part(request: &Request<'_>, served: &Served) -> Result<Part, Refusal> {
         Verb::Delete => part == Part::Main,
         Verb::Get => part != Part::Finalize && (custom || !is_head),
         Verb::List | Verb::Watch => custom || !is_head,
-        Verb::DeleteCollection => true,
+        Verb::DeleteCollection => !matches!(served.strategy, Strategy::Namespace),
         Verb::NonResource => false,
     };
     if allowed {

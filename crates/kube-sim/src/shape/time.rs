@@ -96,7 +96,7 @@ impl Parser<'_> {
         if !self.rest.is_empty() {
             return Err(Problem::Extra(self.rest.to_owned()));
         }
-        if day < 1 || day > 31 {
+        if !(1..=31).contains(&day) {
             return Err(Problem::Range("day"));
         }
         let small = |number: i32| i8::try_from(number).unwrap_or_default();

@@ -76,7 +76,7 @@ const YOU: &str = "kubectl-cascade-demo";
 const CONTROLLER: &str = "kube-cascade";
 const SERVICES: [(&str, &str); 3] = [
     ("compute", "compute-service"),
-    ("network", "network-service"),
+    ("region", "region-service"),
     ("storage", "storage-service"),
 ];
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use kube_cascade::{Reference, reference::Form};
 use serde_json::Value;
 
 /// The label by which an object says whose it is.
@@ -124,7 +125,7 @@ impl Object {
     }
 
     /// Those that say, by a finalizer, that they use it.
-    fn users(&self) -> impl Iterator<Item = Reference<'_>> {
+    fn users(&self) -> impl Iterator<Item = Reference> {
         self.finalizers.iter().filter_map(|name| reference(name))
     }
 }
@@ -399,20 +400,17 @@ impl Stage {
         String::new()
     }
 
-    /// `Cluster web` for a reference that names its plural.
-    fn name_of(&self, reference: &Reference<'_>) -> String {
-        let kind = self
-            .objects
-            .values()
-            .map(|object| &object.kind)
-            .find(|kind| {
-                reference
-                    .plural
-                    .strip_suffix('s')
-                    .is_some_and(|singular| kind.eq_ignore_ascii_case(singular))
-            });
-        let kind = kind.map_or(reference.plural, String::as_str);
-        format!("{kind} {}", reference.name)
+    /// `Cluster web` for a reference, which names the plural.
+    fn name_of(&self, reference: &Reference) -> String {
+        let plural = reference.plural();
+        let singular = plural.as_str().trim_end_matches('s');
+        let mut kinds = self.objects.values().map(|object| &object.kind);
+        let kind = kinds.find(|kind| kind.eq_ignore_ascii_case(singular));
+        let kind = kind.map_or(singular, String::as_str);
+        match reference.form() {
+            Form::Namespaced { name, .. } => format!("{kind} {name}"),
+            _ => kind.to_owned(),
+        }
     }
 
     /// Whether a project of this name is there, be it terminating.
@@ -456,18 +454,13 @@ impl Object {
     }
 }
 
-/// "In use by", as a finalizer: `plural.group/namespace_name`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reference<'a> {
-    plural: &'a str,
-    name: &'a str,
-}
-
-fn reference(finalizer: &str) -> Option<Reference<'_>> {
-    let (resource, object) = finalizer.split_once('/')?;
-    let (plural, _) = resource.split_once('.')?;
-    let (_, name) = object.split_once('_')?;
-    (!finalizer.starts_with(HOLD)).then_some(Reference { plural, name })
+/// Who uses it, if the finalizer says that.
+fn reference(finalizer: &str) -> Option<Reference> {
+    let reference: Reference = finalizer.parse().ok()?;
+    // Others of this shape are no references: our holds, and whatever names no namespace.
+    let is_one =
+        matches!(reference.form(), Form::Namespaced { .. }) && !finalizer.starts_with(HOLD);
+    is_one.then_some(reference)
 }
 
 fn finalizers(value: &Value) -> Vec<String> {

@@ -82,10 +82,10 @@ async fn the_project_goes_last_and_what_is_not_its_own_stays() {
         ("Machine compute/web-1: gone", "Cluster compute/web is gone"),
         (
             "Cluster compute/web is gone: shut down",
-            "Network network/blue is gone: Cluster web uses it no more",
+            "Network region/blue is gone: Cluster web uses it no more",
         ),
         (
-            "Network network/blue is gone",
+            "Network region/blue is gone",
             "Project tenants/apollo is gone",
         ),
         (
@@ -121,7 +121,10 @@ async fn the_last_screen_of_a_small_terminal_shows_the_end_of_everything() {
         last.contains("Project apollo         gone         deleted by you"),
         "{last}"
     );
-    assert!(last.ends_with("\x1b[?25h"), "{last}");
+    assert!(
+        last.contains("\r\x1b[K\x1b[?25h\nProject apollo went last"),
+        "{last}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

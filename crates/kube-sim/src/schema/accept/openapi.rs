@@ -1,4 +1,4 @@
-//! Whether a schema keeps to the part of OpenAPI that definitions may use.
+//! Whether a schema keeps to the part of `OpenAPI` that definitions may use.
 
 use std::collections::BTreeSet;
 
@@ -53,25 +53,21 @@ fn visit(schema: &Value, path: Path<'_>, place: Place<'_>, errors: &mut Vec<Fiel
             } else {
                 place.no_default
             };
-            visit(
-                additional,
-                at,
-                Place {
-                    no_default,
-                    ..below
-                },
-                errors,
-            );
+            let place = Place {
+                no_default,
+                ..below
+            };
+            visit(additional, at, place, errors);
         }
     }
     let properties = path.child("properties");
     for (name, inner) in map(schema, "properties") {
         let is_type = matches!(name, "metadata" | "kind" | "apiVersion");
-        let in_type = is_type && (place.root || is("x-kubernetes-embedded-resource"));
+        let in_head = is_type && (place.root || is("x-kubernetes-embedded-resource"));
         let reason = format!("in top-level {name}");
         let inner_place = Place {
-            in_metadata: place.in_metadata || in_type,
-            no_default: if in_type && place.root {
+            in_metadata: place.in_metadata || in_head,
+            no_default: if in_head && place.root {
                 Some(&reason)
             } else {
                 place.no_default

@@ -128,35 +128,37 @@ fn invariants(schema: &Value, level: Level, path: Path<'_>, errors: &mut Vec<Fie
             "must be object at the root",
         ));
     }
-    let checks_metadata = level == Level::Root || embedded;
-    for name in ["kind", "apiVersion"] {
-        let field = schema.get("properties").and_then(|fields| fields.get(name));
-        if let Some(field) = field.filter(|_| checks_metadata) {
-            let kind = field
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            if kind != "string" {
-                let at = properties.key(name);
-                errors.push(FieldError::invalid(
-                    at.child("type"),
-                    kind,
-                    "must be string",
-                ));
-            }
-        }
-    }
-    let metadata = schema
-        .get("properties")
-        .and_then(|fields| fields.get("metadata"));
-    if let Some(metadata) = metadata.filter(|_| checks_metadata) {
-        metadata_schema(metadata, level, properties.key("metadata"), errors);
+    if level == Level::Root || embedded {
+        head(schema, level, properties, errors);
     }
     let has_properties = map(schema, "properties").next().is_some();
     if embedded && !preserves && !has_properties {
         let why = "must not be empty if x-kubernetes-embedded-resource is true without \
                    x-kubernetes-preserve-unknown-fields";
         errors.push(FieldError::required(properties, why));
+    }
+}
+
+/// The type and the metadata of an object, of which a schema may say little.
+fn head(schema: &Value, level: Level, properties: Path<'_>, errors: &mut Vec<FieldError>) {
+    let field = |name: &str| schema.get("properties")?.get(name);
+    for name in ["kind", "apiVersion"] {
+        let Some(field) = field(name) else { continue };
+        let kind = field
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if kind != "string" {
+            let at = properties.key(name);
+            errors.push(FieldError::invalid(
+                at.child("type"),
+                kind,
+                "must be string",
+            ));
+        }
+    }
+    if let Some(metadata) = field("metadata") {
+        metadata_schema(metadata, level, properties.key("metadata"), errors);
     }
 }
 

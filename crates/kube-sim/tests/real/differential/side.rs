@@ -16,8 +16,6 @@ pub(crate) struct Side {
     namespaces: [String; 2],
     memory: Memory,
     names: Names,
-    /// Where the watches begin.
-    start: String,
 }
 
 /// What a server answered.
@@ -46,14 +44,13 @@ impl Side {
             names: Names::new(&namespaces),
             namespaces,
             memory: Memory::default(),
-            start: String::new(),
         };
         for namespace in side.namespaces.clone() {
             let body = json!({"metadata": {"name": namespace}});
             let create = Step::new(Method::POST, "/api/v1/namespaces").body(body);
             let created = side.send(&create).await;
             assert_eq!(created.code, 201, "{created:?}");
-            side.start = version(&created.body);
+            side.memory.start = version(&created.body);
         }
         side
     }
@@ -98,7 +95,7 @@ impl Side {
         let path = self.memory.fill(&path, &self.namespaces);
         // It has all labels and names that are selected.
         let marker = self.marker(&path, query).await;
-        let query = format!("watch=true&resourceVersion={}&{query}", self.start);
+        let query = format!("watch=true&resourceVersion={}&{query}", self.memory.start);
         let request = Request::get(format!("{path}?{query}")).body(Body::empty());
         let request = request.expect("it is a path");
         let response = self.client.send(request).await.expect("it answers");
@@ -118,6 +115,9 @@ impl Side {
                 let reply = Reply::bare(object.clone());
                 let shown = json!([event["type"], self.names.peek(&reply)["body"]]);
                 let name = shown[1]["metadata"]["name"].as_str().unwrap_or("?");
+                if name.starts_with("marker-") {
+                    continue;
+                }
                 let of_object = events.entry(name).or_insert_with(|| json!([]));
                 of_object.as_array_mut().expect("a list").push(shown);
             }

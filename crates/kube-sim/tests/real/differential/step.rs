@@ -50,6 +50,12 @@ impl Step {
         self.method == Method::DELETE
     }
 
+    /// Whether it deletes whatever is selected, which may be nothing and may be much.
+    pub(crate) fn is_delete_collection(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        self.is_delete() && path.ends_with('s')
+    }
+
     /// A string stands for itself, so that what is no JSON can be sent.
     pub(crate) fn body_text(&self) -> String {
         match &self.body {
@@ -127,6 +133,8 @@ impl Sequence {
 /// What a client of one server has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    /// A version before all objects, for those that were never seen.
+    pub(crate) start: String,
     /// By `N/plural/name`: the first and the latest UID and version.
     seen: BTreeMap<String, [(String, String); 2]>,
     /// By path.
@@ -184,7 +192,7 @@ impl Memory {
         let unknown = match name {
             "uid" | "first-uid" => "00000000-0000-4000-8000-000000000000",
             "token" => "",
-            _ => "1",
+            _ => &self.start,
         };
         Some((value.unwrap_or_else(|| unknown.to_owned()), length))
     }

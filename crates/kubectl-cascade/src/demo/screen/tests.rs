@@ -66,7 +66,7 @@ fn a_screen_is_drawn_over_and_gives_the_cursor_back() {
     let over = "\x1b[?25l\x1b[1A\rone\x1b[K\r\n\x1b[J";
     assert_eq!(buffer.text(), format!("{drawn}{over}"));
     drop(screen);
-    assert_eq!(buffer.text(), format!("{drawn}{over}\x1b[?25h"));
+    assert_eq!(buffer.text(), format!("{drawn}{over}\r\x1b[K\x1b[?25h"));
 }
 
 #[test]
