@@ -279,8 +279,8 @@ mod tests {
             .collect()
     }
 
-    fn check(hex: &str, expected: Value) {
-        assert_eq!(decode(&recorded(hex)).unwrap(), expected);
+    fn check(hex: &str, expected: &Value) {
+        assert_eq!(decode(&recorded(hex)).unwrap(), *expected);
     }
 
     #[test]
@@ -288,13 +288,13 @@ mod tests {
         check(
             "6b 38 73 00 0a 0f 0a 02 76 31 12 09 4e 61 6d 65 73 70 61 63 65 12 1b 0a 13 0a 03 72 \
              65 63 12 00 1a 00 22 00 2a 00 32 00 38 00 42 00 12 00 1a 02 0a 00 1a 00 22 00",
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "rec" } }),
+            &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "rec" } }),
         );
         check(
             "6b 38 73 00 0a 0f 0a 02 76 31 12 09 43 6f 6e 66 69 67 4d 61 70 12 20 0a 16 0a 03 66 \
              6f 6f 12 00 1a 03 72 65 63 22 00 2a 00 32 00 38 00 42 00 12 06 0a 01 61 12 01 62 1a \
              00 22 00",
-            json!({
+            &json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
                 "metadata": { "name": "foo", "namespace": "rec" }, "data": { "a": "b" },
             }),
@@ -303,7 +303,7 @@ mod tests {
             "6b 38 73 00 0a 0c 0a 02 76 31 12 06 53 65 63 72 65 74 12 22 0a 16 0a 03 66 6f 6f 12 \
              00 1a 03 72 65 63 22 00 2a 00 32 00 38 00 42 00 12 06 0a 01 61 12 01 62 1a 00 1a 00 \
              22 00",
-            json!({
+            &json!({
                 "apiVersion": "v1", "kind": "Secret",
                 "metadata": { "name": "foo", "namespace": "rec" }, "data": { "a": "Yg==" },
             }),
@@ -311,7 +311,7 @@ mod tests {
         check(
             "6b 38 73 00 0a 14 0a 02 76 31 12 0e 53 65 72 76 69 63 65 41 63 63 6f 75 6e 74 12 18 \
              0a 16 0a 03 66 6f 6f 12 00 1a 03 72 65 63 22 00 2a 00 32 00 38 00 42 00 1a 00 22 00",
-            json!({
+            &json!({
                 "apiVersion": "v1", "kind": "ServiceAccount",
                 "metadata": { "name": "foo", "namespace": "rec" },
             }),

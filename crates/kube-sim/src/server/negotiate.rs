@@ -116,7 +116,7 @@ impl Form {
             Self::Table(options, now) => {
                 let object = Value::Object(served.read(stored));
                 let metadata = json!({ "resourceVersion": stored.revision.to_string() });
-                let table = table::table(&served.resource, [object], metadata, now, options);
+                let table = table::table(&served.resource, [object], &metadata, now, options);
                 table.to_string().into()
             }
         }
@@ -133,7 +133,7 @@ impl Form {
             let objects = items
                 .iter()
                 .map(|stored| Value::Object(served.read(stored)));
-            let table = table::table(&served.resource, objects, metadata, now, options);
+            let table = table::table(&served.resource, objects, &metadata, now, options);
             return table.to_string().into_bytes();
         }
         let (kind, version) = match self {
