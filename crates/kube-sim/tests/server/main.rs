@@ -3,4 +3,5 @@
 mod basics;
 mod deletion;
 mod fixtures;
+mod tables;
 mod watches;
