@@ -6,7 +6,7 @@ const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 /// With padding.
 pub(crate) fn standard(bytes: &[u8]) -> String {
     let mut text = encode(bytes, STANDARD);
-    while text.len() % 4 > 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const NAMESPACES: &str = "namespaces";
 /// Where Events are kept, through whichever group they are seen.
 const EVENTS: &str = "events";
-/// Where CustomResourceDefinitions are kept.
+/// Where `CustomResourceDefinitions` are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// The Namespaces that are there from the beginning.
@@ -24,7 +24,7 @@ pub(crate) const SYSTEM_NAMESPACES: [&str; 4] =
 
 /// Whether the server's own types have this one.
 ///
-/// Not those of CustomResourceDefinitions, which another part of the server knows.
+/// Not those of `CustomResourceDefinitions`, which another part of the server knows.
 pub(crate) fn is_registered(group: &str, version: &str, kind: &str) -> bool {
     matches!(
         (group, version, kind),

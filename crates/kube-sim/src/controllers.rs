@@ -148,6 +148,15 @@ pub(crate) fn run_due(state: &mut State, clock: &Clock) {
     }
 }
 
+/// Has the collector look again at everything that has owners: there are new kinds of them.
+fn recheck_owners(state: &mut State, clock: &Clock) {
+    let elapsed = clock.elapsed();
+    for place in state.pending.dependents.all() {
+        let work = Work::Collect(place);
+        state.pending.add(&mut state.random, elapsed, work);
+    }
+}
+
 /// Begins anew with what there is, as controllers do that have lost track.
 pub(crate) fn resync(state: &mut State, clock: &Clock) {
     state.pending.queue.clear();

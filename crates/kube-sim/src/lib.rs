@@ -1,7 +1,7 @@
 //! An in-memory Kubernetes API for tests, and every fault on demand.
 //!
 //! [`ApiServer`] answers as kube-apiserver 1.36 does, with its garbage collector and the
-//! controllers of Namespaces and of CustomResourceDefinitions. The [`fault`] layer breaks API
+//! controllers of Namespaces and of `CustomResourceDefinitions`. The [`fault`] layer breaks API
 //! calls on purpose: under a client in the same process, or as a reverse proxy in front of any
 //! API server.
 

@@ -38,7 +38,7 @@ pub(crate) struct Resource {
 pub(crate) enum Origin {
     /// Part of the server.
     BuiltIn,
-    /// Defined by the CustomResourceDefinition with this UID.
+    /// Defined by the `CustomResourceDefinition` with this UID.
     Definition {
         /// The UID of the definition.
         uid: Arc<str>,

@@ -23,7 +23,7 @@ use crate::{
 /// The treatment of one kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Strategy {
-    /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
+    /// `ConfigMaps`, Secrets, `ServiceAccounts` and Leases: what a client writes is what is kept.
     Plain(Plain),
     Namespace,
     Event(EventGroup),

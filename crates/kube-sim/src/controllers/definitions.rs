@@ -11,7 +11,8 @@ use crate::{
     resource::Origin,
     server::{
         State, Transaction,
-        delete::{CLEANUP, DeleteOptions, Propagation, delete_object, set_finalizers},
+        delete::{self, CLEANUP, Propagation, set_finalizers},
+        update,
     },
     store::object::{Object, Stored},
 };
@@ -33,10 +34,10 @@ pub(super) fn observe(
     // A definition may have been waiting for its last instance.
     if after.is_none() {
         let served = state.registry.storage(collection);
-        if let Some(served) = served.filter(|served| served.terminating) {
-            if let Origin::Definition { name, .. } = &served.resource.origin {
-                work.push(Work::Definition(Arc::clone(name)));
-            }
+        if let Some(served) = served.filter(|served| served.terminating)
+            && let Origin::Definition { name, .. } = &served.resource.origin
+        {
+            work.push(Work::Definition(Arc::clone(name)));
         }
     }
 }
@@ -81,7 +82,12 @@ fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &A
         "the initial names have been accepted",
         &now,
     );
+    let known = transaction.state.registry.all().iter();
+    let known = known.filter(|it| belongs_to(it, &stored.key)).count() > 0;
     serve(transaction.state, stored, &object);
+    if !known {
+        super::recheck_owners(transaction.state, transaction.clock);
+    }
     if object != old {
         transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
     }
@@ -131,10 +137,8 @@ fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Sto
             .into_iter()
             .flat_map(|kept| kept.objects().cloned())
             .collect();
-        let options = DeleteOptions::propagating(Propagation::Background);
         for object in objects.iter().filter(|object| !object.terminating) {
-            // Without preconditions nothing is refused.
-            let _ = delete_object(transaction, &instances, object, &options);
+            delete::unconditionally(transaction, &instances, object, Propagation::Background);
         }
         let kept = transaction.state.store.collection(&collection);
         left = kept.map_or(0, crate::store::Collection::len);
@@ -167,7 +171,7 @@ fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Sto
     let others = stored.finalizers.iter().filter(|held| ***held != *CLEANUP);
     let others: Vec<Box<str>> = others.cloned().collect();
     set_finalizers(&mut object, &others);
-    crate::server::update::write(transaction, served, stored, object);
+    update::write(transaction, served, stored, object);
 }
 
 /// Stops serving what a definition said; whatever is left of it is forgotten.

@@ -90,10 +90,11 @@ pub(super) fn check_namespace(namespace: Option<&str>, object: &mut Object) -> R
             metadata.insert("namespace".to_owned(), namespace.into());
         }
         Some(namespace) if sent != namespace => {
-            return Err(Status::bad_request(format!(
+            return Err(Status::bad_request(
                 "the namespace of the provided object does not match the namespace sent on the \
-                 request",
-            )));
+                 request"
+                    .to_string(),
+            ));
         }
         Some(_) => {}
         None => {
@@ -165,15 +166,17 @@ fn generate_name(
 ) -> bool {
     // As often as the server tries.
     const ATTEMPTS: usize = 8;
+    // So that the name is no longer than a label.
+    const LONGEST_BASE: usize = 63 - 5;
     let base = text(metadata(object), "generateName").to_owned();
     if base.is_empty() || !text(metadata(object), "name").is_empty() {
         return false;
     }
     let mut name = String::new();
     for _ in 0..ATTEMPTS {
-        let room = 63 - 5;
-        let end = base.floor_char_boundary(room.min(base.len()));
-        name = format!("{}{}", &base[..end], transaction.draw_suffix());
+        // What is cut in the middle of a character could be no name anyway.
+        let base = base.get(..LONGEST_BASE).unwrap_or(&base);
+        name = format!("{base}{}", transaction.draw_suffix());
         if transaction.get(served, &key(namespace, &name)).is_none() {
             break;
         }

@@ -4,6 +4,8 @@
 //! Fields that are not known go; whether that is refused, warned of or ignored is for the client
 //! to say.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
@@ -195,7 +197,10 @@ fn summary(body: &[u8]) -> String {
     let text = if body[0] == b'{' {
         String::from_utf8_lossy(shown).into_owned()
     } else {
-        shown.iter().map(|byte| format!("{byte:02x}")).collect()
+        shown.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     };
     if body.len() > MOST {
         text + " ..."

@@ -172,10 +172,10 @@ impl Selector {
     }
 
     pub(super) fn matches(&self, served: &Served, stored: &Stored) -> bool {
-        if let Some(name) = &self.name {
-            if name != stored.name() {
-                return false;
-            }
+        if let Some(name) = &self.name
+            && name != stored.name()
+        {
+            return false;
         }
         if !self.labels.matches(&*stored.labels) {
             return false;

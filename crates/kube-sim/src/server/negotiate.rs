@@ -215,9 +215,10 @@ fn not_acceptable(request: &Request<'_>, served: &Served, shape: Shape) -> Statu
     let kind = &served.resource.kind;
     match shape {
         Shape::List if accept.contains("as=PartialObjectMetadata;") => {
-            let list = match served.is_custom() {
-                true => "unstructured.UnstructuredList".to_owned(),
-                false => format!("v1.{kind}List"),
+            let list = if served.is_custom() {
+                "unstructured.UnstructuredList".to_owned()
+            } else {
+                format!("v1.{kind}List")
             };
             refuse(format!(
                 "you requested PartialObjectMetadata, but the requested object is a list (*{list})"

@@ -24,36 +24,36 @@ use crate::{
 };
 
 /// Carries out a request.
-pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
-    carry_out(server, parts, body).unwrap_or_else(Answer::from)
+pub(super) fn answer(api: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
+    carry_out(api, parts, body).unwrap_or_else(Answer::from)
 }
 
-fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
-    let mut state = server.current();
+fn carry_out(api: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
+    let mut state = api.current();
     let Some(request) = Request::read(parts, body) else {
         return document(&state, parts);
     };
     let served = find(&state.registry, &request)?;
-    let answer = serve(server, &mut state, &request, &served);
+    let answer = serve(api, &mut state, &request, &served);
     // What a write has caused is done before anybody else comes, but not before its answer is
     // made.
-    server.settle(&mut state);
+    api.settle(&mut state);
     answer
 }
 
 fn serve(
-    server: &ApiServer,
+    api: &ApiServer,
     state: &mut State,
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
     let part = part(request, served)?;
-    let clock = &server.shared.clock;
+    let clock = &api.shared.clock;
     let mut warnings: Vec<String> = served.resource.deprecation.iter().cloned().collect();
     let answer = match request.verb {
         Verb::Get => read::get(state, clock, request, served),
         Verb::List => read::list(state, clock, request, served),
-        Verb::Watch => watch::watch(server, state, request, served),
+        Verb::Watch => watch::watch(api, state, request, served),
         _ => {
             let mut transaction = Transaction::of(state, clock, request);
             let answer = write(&mut transaction, request, served, part);

@@ -108,9 +108,10 @@ impl<'s> Transaction<'s> {
         key: Arc<str>,
         object: &Object,
     ) -> Arc<Stored> {
-        let storage = match served.strategy.stores() {
-            true => None,
-            false => self.state.registry.storage(&served.resource.storage),
+        let storage = if served.strategy.stores() {
+            None
+        } else {
+            self.state.registry.storage(&served.resource.storage)
         };
         Arc::new(storage.unwrap_or(served).write(key, object))
     }
@@ -141,6 +142,14 @@ impl<'s> Transaction<'s> {
             after,
         );
         self.tell_hooks(served, before, after, None);
+    }
+
+    /// Does something with another verb.
+    pub(super) fn with_verb<T>(&mut self, verb: Verb, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.verb, verb);
+        let done = act(self);
+        self.verb = before;
+        done
     }
 
     /// Tells of a DELETE that has changed nothing.
