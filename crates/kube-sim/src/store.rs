@@ -323,3 +323,6 @@ impl Snapshot {
         self.revision
     }
 }
+
+#[cfg(test)]
+mod tests;
