@@ -18,7 +18,8 @@
 //! - [`memory`]: a source in memory. `conformance`: what every source must show.
 //! - [`cascade`]: what is selected, planned and judged, and `CascadingDelete`, which deletes it.
 //! - [`hold`]: the finalizer that keeps an upstream until its dependents are gone.
-//! - [`reference`]: finalizers that say "in use by", which a deletion waits for.
+//! - [`mod@reference`]: finalizers that say "in use by", which a deletion waits for.
+//! - [`reconcile`]: what a controller does for its objects, and when it takes them down.
 //! - `kubernetes`: the source that watches one kind, and how calls fail.
 //! - `lease`, `fence`: one of several processes works, and knows when it no longer may.
 //! - [`clock`]: a wall clock, for what people read.

@@ -77,7 +77,13 @@ pub trait Lifecycle: Send + Sync + 'static {
 ///   a condition that cannot be written hinders nothing.
 ///
 /// # Assumptions
-/// One call at a time for one object, as queues and kube's `Controller` make them.
+/// One call at a time for one object, as queues and kube's `Controller` make them. The account may
+/// `get` and `patch` the kind, and `patch` its `status`.
+///
+/// # Caveats
+/// A queue delivers what concerns an object's existence, not changes of its specification: whoever
+/// provisions by the specification calls [`reconcile`](Self::reconcile) from a controller that
+/// watches that.
 ///
 /// # Examples
 /// In the reconcile function of a kube `Controller`; the result maps to its `Action`:
@@ -517,3 +523,6 @@ fn as_seen(meta: &Meta) -> [Value; 2] {
         json!({"op": "test", "path": "/metadata/finalizers", "value": finalizers}),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The controller, killed again and again on a real control plane.
 //!
-//! One test is one soak: `cargo xtask soak crash`, `failover-kill` or `failover-term`. Each prints
+//! One test is one soak: `cargo xtask soak crash`, `failover-kill`, `failover-term` or `references`,
+//! which kills operators, too. Each prints
 //! its rounds, and in the end a line with its figures. `SOAK_ROUNDS` sets the number of rounds,
 //! and `SOAK_SEED` repeats the choices of an earlier run; what the machine makes of them is never
 //! quite the same.
@@ -15,6 +16,7 @@ mod crash;
 mod failover;
 mod history;
 mod process;
+mod references;
 
 use std::{env, fmt::Debug, str::FromStr, time::Duration};
 

@@ -1,9 +1,9 @@
-//! A controller as a process of its own, which can be killed.
+//! A controller, or what works beside it, as a process of its own, which can be killed.
 
 use std::{
     fs::File,
     path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
 };
 
@@ -14,26 +14,30 @@ use crate::{
     rig::{Setup, get},
 };
 
-/// How much of a controller's log a failed soak shows.
+/// How much of a log a failed soak shows.
 const LAST_LINES: usize = 40;
 
-/// A running controller. It ends with its owner, and at the latest with the control plane.
+/// A running process. It ends with its owner, and at the latest with the control plane.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts the binary; `more` is added to the command line.
+    /// Starts the controller; `more` is added to the command line.
     pub(crate) fn start(setup: &Setup, more: &[&str]) -> Self {
-        let log = control_plane().folder().join(unique("controller") + ".log");
+        let mut command = control_plane().command(env!("CARGO_BIN_EXE_kubectl-cascade"));
+        command.args(&setup.command_line()[1..]).args(more);
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// Starts a process.
+    pub(crate) fn spawn(mut command: Command, stdout: impl Into<Stdio>) -> Self {
+        let log = control_plane().folder().join(unique("process") + ".log");
         let file = File::create(&log).expect("the control plane's folder is writable");
-        let child = control_plane()
-            .command(env!("CARGO_BIN_EXE_kubectl-cascade"))
-            .args(&setup.command_line()[1..])
-            .args(more)
+        let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(file)
             .spawn();
         let child = child.expect("the binary starts");
@@ -54,9 +58,15 @@ impl Process {
         sent.expect("it can be asked");
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        self.terminate();
+        self.ends().await;
+    }
+
     /// Waits until it has ended, and well.
     pub(crate) async fn ends(mut self) {
-        until("the controller ends", async || self.ended().is_some()).await;
+        until("the process ends", async || self.ended().is_some()).await;
         let status = self.ended().expect("it ended");
         assert!(status.success(), "it ended with {status}");
     }
@@ -76,7 +86,7 @@ impl Drop for Process {
         {
             let lines: Vec<_> = log.lines().collect();
             let last = lines.len().saturating_sub(LAST_LINES);
-            eprintln!("the controller's last words:\n{}", lines[last..].join("\n"));
+            eprintln!("the process's last words:\n{}", lines[last..].join("\n"));
         }
     }
 }
