@@ -11,6 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 mod cargo;
+mod sim;
 mod targets;
 mod test;
 mod with_cluster;
@@ -72,6 +73,24 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Run the controller on an in-memory API with a paused clock, schedule after schedule.
+    ///
+    /// A seed makes up a world, what happens in it and what goes wrong; an oracle judges every
+    /// write. Says how many schedules it ran a second, and the seeds of those that were violated.
+    #[command(after_help = "Examples:
+  # Run 100000 schedules
+  cargo xtask sim --schedules 100000
+
+  # Go on where that was interrupted
+  cargo xtask sim --schedules 100000 --resume
+
+  # Print what happens in one of them
+  cargo xtask sim --seed 42")]
+    Sim {
+        /// Arguments of the simulation; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run a soak: a test too long for the test command.
     ///
     /// Without a name, lists what there is.
@@ -95,6 +114,7 @@ fn main() -> ExitCode {
         Task::WithCluster { command } => with_cluster::run(&command),
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench { name, arguments } => targets::bench(name.as_deref(), &arguments),
+        Task::Sim { arguments } => sim::run(&arguments),
         Task::Soak { name, arguments } => targets::soak(name.as_deref(), &arguments),
     };
     result.unwrap_or_else(|error| {

@@ -12,14 +12,21 @@ use control_plane::Assets;
 use crate::{
     Result,
     cargo::{cargo, cargo_with},
+    sim,
 };
 
 mod tally;
 
 use tally::Tally;
 
+/// What is simulated besides: as many schedules as fit into a minute; how many is printed.
+const SIMULATED: [&str; 3] = ["--schedules=1000000", "--seconds=60", "--fail-fast"];
+
 /// What `cargo test` runs by default, and what it leaves out because it needs a control plane.
-const RUNS: [&[&str]; 2] = [&["--workspace"], &["--workspace", "--test", "real"]];
+const RUNS: [&[&str]; 2] = [
+    &["--workspace"],
+    &["--workspace", "--test", "real", "--test", "kubectl"],
+];
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let assets = Assets::find_or_build()?;
@@ -45,11 +52,12 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         count(&mut command, &mut tally)?;
     }
     let seconds = started.elapsed().as_secs();
+    let simulated = sim::run(&SIMULATED.map(OsString::from))?;
     println!("\nall tests of the workspace, {seconds} s\n{tally}");
     Ok(if tally.has_failed() {
         ExitCode::FAILURE
     } else {
-        ExitCode::SUCCESS
+        simulated
     })
 }
 

@@ -64,10 +64,12 @@
 //! # }
 //! ```
 //!
-//! On a cluster, until Ctrl-C: when a Project of namespace `tenants` is deleted, the Networks of
-//! all namespaces that carry its name in a label are deleted, and the Project goes last.
-//! What is not finished goes on at the next start.
-#![cfg_attr(feature = "kubernetes", doc = "```no_run")]
+//! With Kubernetes, here on an in-memory API: when a Project of namespace `tenants` is deleted, the
+//! Networks of all namespaces that carry its name in a label are deleted, and the Project goes
+//! last. On a cluster, `client` is made from a `kube::Config` with `default_retry` false (the
+//! queue tries again by itself), and the queue runs until Ctrl-C. What is not finished goes on at the
+//! next start.
+#![cfg_attr(feature = "kubernetes", doc = "```")]
 #![cfg_attr(not(feature = "kubernetes"), doc = "```ignore")]
 //! use kube_cascade::{
 //!     CascadingDelete, Kind, Queue,
@@ -78,9 +80,42 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut config = kube::Config::infer().await?;
-//! config.default_retry = false; // the queue tries again by itself
-//! let client = kube::Client::try_from(config)?;
+//! # use http::Method;
+//! # use serde_json::json;
+//! # let server = kube_sim::ApiServer::new();
+//! # let create = |path: &str, object: serde_json::Value| {
+//! #     server.request(&Method::POST, path, &object)
+//! # };
+//! # for namespace in ["tenants", "region"] {
+//! #     create("/api/v1/namespaces", json!({"metadata": {"name": namespace}}))?;
+//! # }
+//! # for (group, kind, plural) in [
+//! #     ("identity.example.com", "Project", "projects"),
+//! #     ("region.example.com", "Network", "networks"),
+//! # ] {
+//! #     create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json!({
+//! #         "metadata": {"name": format!("{plural}.{group}")},
+//! #         "spec": {
+//! #             "group": group,
+//! #             "names": {"kind": kind, "plural": plural},
+//! #             "scope": "Namespaced",
+//! #             "versions": [{
+//! #                 "name": "v1", "served": true, "storage": true,
+//! #                 "schema": {"openAPIV3Schema": {"type": "object"}},
+//! #             }],
+//! #         },
+//! #     }))?;
+//! # }
+//! # let apollo = "/apis/identity.example.com/v1/namespaces/tenants/projects";
+//! # create(apollo, json!({
+//! #     "apiVersion": "identity.example.com/v1", "kind": "Project",
+//! #     "metadata": {"name": "apollo"},
+//! # }))?;
+//! # create("/apis/region.example.com/v1/namespaces/region/networks", json!({
+//! #     "apiVersion": "region.example.com/v1", "kind": "Network",
+//! #     "metadata": {"name": "blue", "labels": {"example.com/project": "apollo"}},
+//! # }))?;
+//! let client = kube::Client::new(server.clone(), "default");
 //!
 //! let project = Kind::new("identity.example.com", "Project");
 //! let network = Kind::new("region.example.com", "Network");
@@ -94,11 +129,27 @@
 //!     CascadingDelete::dynamic(client, network, upstream, selection).hold(Hold::Keep(hold));
 //!
 //! let queue = Queue::builder(projects).consumer(cascade).build()?;
+//! # let found = || {
+//! #     server.get("identity.example.com", "projects", Some("tenants"), "apollo")
+//! # };
+//! # let a_while = || tokio::time::sleep(std::time::Duration::from_millis(10));
+//! # let story = async {
+//! #     while found().is_some_and(|apollo| apollo["metadata"]["finalizers"].is_null()) {
+//! #         a_while().await;
+//! #     }
+//! #     let path = format!("{apollo}/apollo");
+//! #     server.request(&Method::DELETE, &path, &json!({})).expect("it is there");
+//! #     while found().is_some() {
+//! #         a_while().await;
+//! #     }
+//! # };
 //! queue
 //!     .run(async {
-//!         let _ = tokio::signal::ctrl_c().await;
+//!         // let _ = tokio::signal::ctrl_c().await;
+//! #       story.await
 //!     })
 //!     .await?;
+//! # assert!(server.objects("region.example.com", "networks").is_empty());
 //! # Ok(())
 //! # }
 //! ```

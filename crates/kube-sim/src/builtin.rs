@@ -8,16 +8,34 @@ use crate::{
     registry::{Registry, Served},
     resource::{Origin, Resource},
     strategy::{Plain, Strategy},
+    validate::EventGroup,
 };
 
 /// Where Namespaces are kept.
 pub(crate) const NAMESPACES: &str = "namespaces";
+/// Where Events are kept, through whichever group they are seen.
+const EVENTS: &str = "events";
 /// Where CustomResourceDefinitions are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// The Namespaces that are there from the beginning.
 pub(crate) const SYSTEM_NAMESPACES: [&str; 4] =
     ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// Whether the server's own types have this one.
+///
+/// Not those of CustomResourceDefinitions, which another part of the server knows.
+pub(crate) fn is_registered(group: &str, version: &str, kind: &str) -> bool {
+    matches!(
+        (group, version, kind),
+        (
+            "",
+            "v1",
+            "ConfigMap" | "Event" | "Namespace" | "Secret" | "ServiceAccount"
+        ) | ("coordination.k8s.io", "v1", "Lease")
+            | ("events.k8s.io", "v1", "Event")
+    )
+}
 
 struct Row {
     group: &'static str,
@@ -92,7 +110,12 @@ pub(crate) fn registry() -> Registry {
         },
         Row {
             short_names: &["ev"],
-            ..Row::core("Event", "events", Strategy::Event)
+            ..Row::core("Event", EVENTS, Strategy::Event(EventGroup::Core))
+        },
+        Row {
+            group: "events.k8s.io",
+            short_names: &["ev"],
+            ..Row::core("Event", EVENTS, Strategy::Event(EventGroup::Events))
         },
         Row {
             group: "coordination.k8s.io",

@@ -1,7 +1,7 @@
 //! JSON as the server reads it: numbers as Go keeps them, fields that occur twice, and what Go says
 //! of text that is no JSON.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -45,6 +45,28 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
+}
+
+/// What is wrong with a value that is to say of which kind and version it is.
+pub(crate) fn untyped(value: &Value) -> Option<String> {
+    const WHOLE: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind \
+                         string \"json:\\\"kind,omitempty\\\"\" }";
+    let why = match value {
+        Value::Object(fields) => {
+            let wrong = ["apiVersion", "kind"].into_iter().find_map(|key| {
+                let value = fields.get(key)?;
+                let fits = value.is_string() || value.is_null();
+                (!fits)
+                    .then(|| format!("{} into Go struct field .{key} of type string", kind(value)))
+            });
+            wrong?
+        }
+        Value::Null => return None,
+        other => format!("{} into Go value of type {WHOLE}", kind(other)),
+    };
+    Some(format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {why}"
+    ))
 }
 
 /// Where the reader is, and what it came across.
@@ -116,7 +138,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let length = self.0.path.len();
         let mut list = Vec::new();
         loop {
-            self.0.path.push_str(&format!("[{}]", list.len()));
+            let _ = write!(self.0.path, "[{}]", list.len());
             let item = items.next_element_seed(Node(self.0))?;
             self.0.path.truncate(length);
             match item {

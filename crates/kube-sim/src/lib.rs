@@ -5,6 +5,7 @@
 //! calls on purpose: under a client in the same process, or as a reverse proxy in front of any
 //! API server.
 
+mod base64;
 mod builtin;
 mod clock;
 mod controllers;
@@ -20,9 +21,11 @@ mod protobuf;
 mod random;
 mod registry;
 mod resource;
+mod schema;
 mod selector;
 mod serve;
 mod server;
+mod shape;
 mod status;
 mod store;
 mod strategy;

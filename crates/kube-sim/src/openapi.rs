@@ -2,7 +2,8 @@
 //!
 //! `kubectl` looks here whether the server validates fields, and whether a kind takes strategic
 //! merge patches and by which keys they merge lists. The documents have no descriptions of fields
-//! that are built in. OpenAPI v2 is not served; `kubectl` does without it.
+//! that are built in. The document of OpenAPI v2 is empty: `kubectl` looks there for what it does
+//! not find here, and gives up if there is nothing to look into.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -33,6 +34,9 @@ pub(crate) fn answer(
     resources: &[&Resource],
     schema: impl Fn(&Resource) -> Option<Value>,
 ) -> Option<Response<Bytes>> {
+    if path == "/openapi/v2" {
+        return Some(empty(headers));
+    }
     let wanted = path.strip_prefix("/openapi/v3")?;
     let mut groups: BTreeMap<String, Vec<&Resource>> = BTreeMap::new();
     for resource in resources {
@@ -56,6 +60,27 @@ pub(crate) fn answer(
         Some((_, known)) if *known != *hash => moved(&url(place, &hash)),
         _ => document::cacheable(response, headers),
     })
+}
+
+/// OpenAPI v2 without a path and without a definition, in protobuf as it is asked for.
+fn empty(headers: &HeaderMap) -> Response<Bytes> {
+    /// Field 1, the version of the format, is a text of three bytes.
+    const DOCUMENT: &[u8] = b"\x0a\x032.0";
+    let asked = document::negotiate(headers, |media_type, _| {
+        // Clients ask by the first name, the second one is registered.
+        let known = [
+            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+        ];
+        known.contains(&media_type).then_some(())
+    });
+    match asked {
+        Some(()) => document::answer(
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            DOCUMENT,
+        ),
+        None => document::not_acceptable(),
+    }
 }
 
 /// Where the document of a resource's group and version is, below the index.
@@ -164,16 +189,25 @@ fn collect_references(value: &Value, found: &mut Vec<String>) {
 /// `io.k8s.api.core.v1.ConfigMap`, or `com.example.sim.v1.Network` of a definition.
 fn schema_name(resource: &Resource) -> String {
     if resource.origin == Origin::BuiltIn {
-        let known = kind(resource, &resource.kind);
-        let found = BUILT_IN.iter().find(|(_, schema)| {
-            schema["x-kubernetes-group-version-kind"]
-                .as_array()
-                .is_some_and(|kinds| kinds.contains(&known))
-        });
-        return found.map(|(name, _)| name.clone()).unwrap_or_default();
+        let found = built_in(&resource.group, &resource.version, &resource.kind);
+        return found.map(|(name, _)| name.to_owned()).unwrap_or_default();
     }
     let group: Vec<&str> = resource.group.rsplit('.').collect();
     format!("{}.{}.{}", group.join("."), resource.version, resource.kind)
+}
+
+/// The schema of a kind that is built in, and its name.
+fn built_in(group: &str, version: &str, kind: &str) -> Option<(&'static str, &'static Value)> {
+    let wanted = |known: &Value| {
+        known["group"] == group && known["version"] == version && known["kind"] == kind
+    };
+    BUILT_IN
+        .iter()
+        .find(|(_, schema)| {
+            let kinds = schema["x-kubernetes-group-version-kind"].as_array();
+            kinds.is_some_and(|kinds| kinds.iter().any(wanted))
+        })
+        .map(|(name, schema)| (name.as_str(), schema))
 }
 
 fn kind(resource: &Resource, kind: &str) -> Value {

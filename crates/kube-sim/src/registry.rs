@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
+    field::{FieldError, Path},
     resource::{Origin, Resource},
-    status::Named,
+    status::{Named, Status},
     store::object::{self, Object, Stored},
-    strategy::Strategy,
+    strategy::{Strategy, metadata},
 };
 
 /// A served resource: what discovery says of it, and how its objects are treated.
@@ -57,6 +58,55 @@ impl Served {
         }
     }
 
+    /// The key under which etcd would keep an object.
+    pub(crate) fn storage_key(&self, key: &str) -> String {
+        let Resource { group, plural, .. } = &self.resource;
+        match group.as_str() {
+            "" | "coordination.k8s.io" | "events.k8s.io" => format!("/registry/{plural}/{key}"),
+            group => format!("/registry/{group}/{plural}/{key}"),
+        }
+    }
+
+    /// What is wrong with the type that an object says it is of.
+    pub(crate) fn type_errors(&self, object: &Value) -> Vec<FieldError> {
+        if !self.is_custom() {
+            // That has been looked at when it was read.
+            return Vec::new();
+        }
+        let version = self.resource.api_version();
+        let expected = [
+            ("kind", self.resource.kind.as_str()),
+            ("apiVersion", version.as_str()),
+        ];
+        let wrong = |(field, expected): (&'static str, &str)| {
+            let found = object[field].as_str().unwrap_or("");
+            let why = format!("must be {expected}");
+            let error = || FieldError::invalid(Path::Root(field), found, why);
+            (found != expected).then(error)
+        };
+        expected.into_iter().filter_map(wrong).collect()
+    }
+
+    fn set_type(&self, object: &mut Object) {
+        object.insert("apiVersion".to_owned(), self.resource.api_version().into());
+        object.insert("kind".to_owned(), Value::from(self.resource.kind.as_str()));
+    }
+
+    /// 422, about an object of the type that it says it is of.
+    pub(crate) fn invalid(&self, object: &Object, errors: &[FieldError]) -> Status {
+        let name = object::text(metadata(object), "name");
+        if !self.is_custom() {
+            return Status::invalid(self.kind_named(name), errors);
+        }
+        let version = object::text(object, "apiVersion");
+        let named = Named {
+            group: version.split_once('/').map_or("", |(group, _)| group),
+            resource: object::text(object, "kind"),
+            name,
+        };
+        Status::invalid(named, errors)
+    }
+
     pub(crate) fn is_custom(&self) -> bool {
         self.resource.origin != Origin::BuiltIn
     }
@@ -65,11 +115,19 @@ impl Served {
     pub(crate) fn read(&self, stored: &Stored) -> Object {
         let mut object = stored.object();
         if !self.wrote(stored) {
+            self.set_type(&mut object);
             self.strategy.convert_from_storage(&mut object);
-            object.insert("apiVersion".to_owned(), self.resource.api_version().into());
-            object.insert("kind".to_owned(), Value::from(self.resource.kind.as_str()));
         }
         object
+    }
+
+    /// An object as it is treated: a view treats what is stored, and all else its own version.
+    pub(crate) fn treated(&self, stored: &Stored) -> Object {
+        if self.strategy.is_view() {
+            stored.object()
+        } else {
+            self.read(stored)
+        }
     }
 
     /// Whether an object can be shown as it is kept.

@@ -69,11 +69,12 @@ fn failure(error: BoxError) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, time::Duration};
 
     use futures::stream;
     use http_body_util::BodyExt as _;
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -104,7 +105,8 @@ mod tests {
         let line = watch.frame().await.unwrap().unwrap();
         assert_eq!(line.into_data().unwrap(), "line\n");
         stop.send(()).unwrap();
-        assert!(watch.frame().await.is_none(), "the end of the stream");
+        let ended = timeout(Duration::from_secs(30), watch.frame()).await;
+        assert!(ended.unwrap().is_none(), "the end of the stream");
         server.await.unwrap().unwrap();
         TcpListener::bind(address).await.unwrap();
     }

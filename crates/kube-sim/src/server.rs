@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod create;
+mod decode;
 pub(crate) mod delete;
 mod hook;
 mod listing;

@@ -50,7 +50,7 @@ impl Named<'_> {
     }
 
     /// `networks.region.example.com`, or `configmaps` in the core group.
-    fn qualified(self) -> String {
+    pub(crate) fn qualified(self) -> String {
         if self.group.is_empty() {
             self.resource.to_owned()
         } else {
@@ -81,6 +81,13 @@ impl Status {
     pub(crate) fn already_exists(object: Named<'_>) -> Self {
         let message = format!("{} \"{}\" already exists", object.qualified(), object.name);
         Self::about(StatusCode::CONFLICT, "AlreadyExists", message, object)
+    }
+
+    /// Says something before the message.
+    #[must_use]
+    pub(crate) fn with_prefix(mut self, prefix: &str) -> Self {
+        self.message.insert_str(0, prefix);
+        self
     }
 
     /// 409: a precondition or an optimistic lock failed.
@@ -151,6 +158,13 @@ impl Status {
             details: Some(object.details()),
             resume: None,
         }
+    }
+
+    /// Has details, with nothing in them yet.
+    #[must_use]
+    pub(crate) fn with_details(mut self) -> Self {
+        self.details.get_or_insert_default();
+        self
     }
 
     /// Adds to the details, for instance `retryAfterSeconds`.

@@ -70,9 +70,8 @@ impl Store {
         self.log.compacted()
     }
 
-    /// Takes what is there for the beginning: nothing before it can be told.
+    /// Takes what is there for the beginning: no watch can begin before.
     pub(crate) fn begin(&mut self) {
-        self.log.clear(self.revision);
         for kept in self.collections.values_mut() {
             kept.since = self.revision;
         }

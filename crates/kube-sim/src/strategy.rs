@@ -4,11 +4,18 @@
 //! These are the strategies of `k8s.io/kubernetes/pkg/registry` and of
 //! `k8s.io/apiextensions-apiserver`.
 
+mod events;
+
+use std::sync::{Arc, LazyLock};
+
 use serde_json::{Value, json};
 
 use crate::{
-    field::FieldError,
+    base64, definition,
+    field::{FieldError, Path},
+    schema::Schema,
     selector::FieldLabels,
+    shape::{self, Struct},
     store::object::{Object, text},
     validate::{self, BuiltIn, EventGroup},
 };
@@ -19,7 +26,7 @@ pub(crate) enum Strategy {
     /// ConfigMaps, Secrets, ServiceAccounts and Leases: what a client writes is what is kept.
     Plain(Plain),
     Namespace,
-    Event,
+    Event(EventGroup),
     Definition,
     Custom(Custom),
 }
@@ -40,6 +47,18 @@ pub(crate) struct Custom {
     pub(crate) storage: bool,
     /// Whether there is a status subresource.
     pub(crate) status: bool,
+    /// By which fields objects can be selected; see [`fields`].
+    pub(crate) fields: Vec<String>,
+    pub(crate) schema: Arc<Schema>,
+}
+
+type Fields = LazyLock<Vec<String>>;
+
+/// These fields, and those by which everything in a namespace can be selected.
+fn fields(more: &[&str]) -> Vec<String> {
+    let all = ["metadata.name", "metadata.namespace"];
+    let all = all.iter().chain(more);
+    all.map(|field| (*field).to_owned()).collect()
 }
 
 /// Which part of an object a request may change.
@@ -58,8 +77,14 @@ impl Strategy {
     pub(crate) fn stores(&self) -> bool {
         match self {
             Self::Custom(custom) => custom.storage,
-            _ => true,
+            _ => !self.is_view(),
         }
+    }
+
+    /// Whether this is another view of what is stored, not another version of it: it is converted
+    /// as it is read from a client, and as it is shown.
+    pub(crate) fn is_view(&self) -> bool {
+        matches!(self, Self::Event(EventGroup::Events))
     }
 
     /// Whether the server counts the changes of the desired state.
@@ -71,19 +96,19 @@ impl Strategy {
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         match self {
             Self::Plain(plain) => *plain != Plain::Lease,
-            Self::Namespace | Self::Event => true,
+            Self::Namespace | Self::Event(_) => true,
             Self::Definition | Self::Custom(_) => false,
         }
     }
 
     /// Whether a PUT of what does not exist creates it.
     pub(crate) fn allows_create_on_update(&self) -> bool {
-        matches!(self, Self::Plain(Plain::Lease) | Self::Event)
+        matches!(self, Self::Plain(Plain::Lease) | Self::Event(_))
     }
 
     /// Whether a deletion can wait for dependents, or orphan them.
     pub(crate) fn has_dependents(&self) -> bool {
-        !matches!(self, Self::Event)
+        !matches!(self, Self::Event(_))
     }
 
     /// Whether a DELETE answers with what it removed.
@@ -96,17 +121,17 @@ impl Strategy {
         match self {
             Self::Plain(plain) => plain.default(object),
             Self::Namespace => {
-                let name = text(metadata(object), "name").to_owned();
-                if !name.is_empty() {
-                    set_label(object, "kubernetes.io/metadata.name", &name);
+                label_with_name(object);
+                let spec = object.get("spec").and_then(|spec| spec.get("finalizers"));
+                let mut finalizers = spec.and_then(Value::as_array).cloned().unwrap_or_default();
+                if !finalizers.contains(&Value::from("kubernetes")) {
+                    finalizers.push("kubernetes".into());
                 }
-                object.insert("spec".to_owned(), json!({ "finalizers": ["kubernetes"] }));
+                object.insert("spec".to_owned(), json!({ "finalizers": finalizers }));
                 object.insert("status".to_owned(), json!({ "phase": "Active" }));
             }
-            Self::Event => {}
-            Self::Definition => {
-                object.remove("status");
-            }
+            Self::Event(_) => {}
+            Self::Definition => with_value(object, definition::begin),
             Self::Custom(custom) => {
                 if custom.status {
                     object.remove("status");
@@ -141,9 +166,15 @@ impl Strategy {
             (Self::Namespace, Part::Main) => {
                 put(new, "spec", old.get("spec").cloned());
                 put(new, "status", old.get("status").cloned());
+                label_with_name(new);
             }
             (Self::Definition, Part::Main) => {
                 put(new, "status", old.get("status").cloned());
+                let old = Value::Object(old.clone());
+                with_value(new, |new| {
+                    let stored = definition::stored_versions(new, &old);
+                    new["status"]["storedVersions"] = stored.into();
+                });
             }
             (Self::Custom(custom), Part::Main) => {
                 if custom.status {
@@ -151,7 +182,7 @@ impl Strategy {
                 }
             }
             (Self::Plain(plain), Part::Main) => plain.default(new),
-            (Self::Event, Part::Main) => {}
+            (Self::Event(_), Part::Main) => {}
         }
     }
 
@@ -171,14 +202,33 @@ impl Strategy {
 
     /// By which fields objects can be selected.
     pub(crate) fn field_labels(&self) -> FieldLabels<'_> {
-        FieldLabels::Metadata
+        static SECRET: Fields = LazyLock::new(|| fields(&["type"]));
+        static NAMESPACE: Fields = LazyLock::new(|| {
+            let fields = ["metadata.name", "name", "status.phase"];
+            fields.map(str::to_owned).into()
+        });
+        static EVENT: Fields = LazyLock::new(|| events::fields("involvedObject"));
+        static EVENTS_EVENT: Fields = LazyLock::new(|| events::fields("regarding"));
+        FieldLabels::Listed(match self {
+            Self::Plain(Plain::Secret) => &SECRET,
+            Self::Namespace => &NAMESPACE,
+            Self::Event(EventGroup::Core) => &EVENT,
+            Self::Event(EventGroup::Events) => &EVENTS_EVENT,
+            Self::Custom(custom) => &custom.fields,
+            Self::Plain(_) | Self::Definition => return FieldLabels::Metadata,
+        })
     }
 
     /// What is wrong with a new object.
     pub(crate) fn validate(&self, object: &Value, namespaced: bool) -> Vec<FieldError> {
-        match self.built_in() {
-            Some(kind) => validate::create(kind, object),
-            None => validate::create_custom(object, namespaced, Vec::new()),
+        match self {
+            Self::Definition => definition::create(object),
+            Self::Custom(custom) => {
+                validate::create_custom(object, namespaced, custom.schema.validate(object))
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::create(kind, object)),
         }
     }
 
@@ -188,11 +238,66 @@ impl Strategy {
         new: &Value,
         old: &Value,
         namespaced: bool,
+        part: Part,
     ) -> Vec<FieldError> {
-        match self.built_in() {
-            Some(kind) => validate::update(kind, new, old),
-            None => validate::update_custom(new, old, namespaced, Vec::new()),
+        match (self, part) {
+            (Self::Namespace, Part::Status) => {
+                let mut errors = validate::update(BuiltIn::Namespace, new, old);
+                errors.extend(phase_errors(new));
+                errors
+            }
+            (Self::Definition, Part::Main) => definition::update(new, old),
+            (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
+            (Self::Custom(custom), part) => {
+                let content = match part {
+                    Part::Status => custom.schema.validate_status(new, old),
+                    Part::Main | Part::Finalize => custom.schema.validate_update(new, old),
+                };
+                validate::update_custom(new, old, namespaced, content)
+            }
+            _ => self
+                .built_in()
+                .map_or_else(Vec::new, |kind| validate::update(kind, new, old)),
         }
+    }
+
+    /// Does to what a client sent what the kind says beyond its shape, and says which fields are
+    /// not known.
+    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+        match self {
+            Self::Definition => definition::fill_in(object),
+            Self::Custom(custom) => {
+                let unknown = custom.schema.prune(object);
+                custom.schema.default(object);
+                return unknown;
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// What the server warns of when an object is accepted.
+    pub(crate) fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        match self {
+            Self::Definition => definition::warnings(new, old),
+            Self::Custom(_) => validate::finalizer_warnings(new, old),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The shape of what is built in.
+    pub(crate) fn shape(&self) -> Option<&'static Struct> {
+        Some(match self {
+            Self::Plain(Plain::ConfigMap) => &shape::CONFIG_MAP,
+            Self::Plain(Plain::Secret) => &shape::SECRET,
+            Self::Plain(Plain::ServiceAccount) => &shape::SERVICE_ACCOUNT,
+            Self::Plain(Plain::Lease) => &shape::LEASE,
+            Self::Namespace => &shape::NAMESPACE,
+            Self::Event(EventGroup::Core) => &shape::EVENT,
+            Self::Event(EventGroup::Events) => &shape::EVENTS_EVENT,
+            Self::Definition => &shape::DEFINITION,
+            Self::Custom(_) => return None,
+        })
     }
 
     fn built_in(&self) -> Option<BuiltIn> {
@@ -202,30 +307,53 @@ impl Strategy {
             Self::Plain(Plain::ServiceAccount) => BuiltIn::ServiceAccount,
             Self::Plain(Plain::Lease) => BuiltIn::Lease,
             Self::Namespace => BuiltIn::Namespace,
-            Self::Event => BuiltIn::Event {
-                group: EventGroup::Core,
-            },
+            Self::Event(group) => BuiltIn::Event { group: *group },
             Self::Definition | Self::Custom(_) => return None,
         })
     }
 
     /// Turns what is stored into what this version shows.
-    pub(crate) fn convert_from_storage(&self, _object: &mut Object) {}
+    pub(crate) fn convert_from_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::from_core(object);
+        }
+        if matches!(self, Self::Custom(_)) {
+            with_value(object, |object| {
+                self.complete(object);
+            });
+        }
+    }
+
+    /// Turns what a client has sent into what is stored.
+    pub(crate) fn convert_to_storage(&self, object: &mut Object) {
+        if self.is_view() {
+            events::to_core(object);
+        }
+    }
 }
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self == Self::Secret {
-            object
-                .entry("type")
-                .or_insert_with(|| Value::from("Opaque"));
+        if self != Self::Secret {
+            return;
+        }
+        object
+            .entry("type")
+            .or_insert_with(|| Value::from("Opaque"));
+        let Some(Value::Object(texts)) = object.remove("stringData") else {
+            return;
+        };
+        let data = object.entry("data").or_insert_with(|| json!({}));
+        for (key, text) in texts {
+            let text = text.as_str().unwrap_or("");
+            data[key] = base64::standard(text.as_bytes()).into();
         }
     }
 }
 
 /// The metadata of an object.
 pub(crate) fn metadata(object: &Object) -> &Object {
-    static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Object::new);
+    static NONE: LazyLock<Object> = LazyLock::new(Object::new);
     object
         .get("metadata")
         .and_then(Value::as_object)
@@ -258,11 +386,35 @@ pub(crate) fn put(object: &mut Object, field: &str, value: Option<Value>) {
     }
 }
 
-fn set_label(object: &mut Object, key: &str, value: &str) {
-    let labels = metadata_mut(object)
-        .entry("labels")
-        .or_insert_with(|| json!({}));
-    if labels.is_object() {
-        labels[key] = value.into();
+/// Does something to an object that is done to values.
+fn with_value(object: &mut Object, change: impl FnOnce(&mut Value)) {
+    let mut value = Value::Object(std::mem::take(object));
+    change(&mut value);
+    if let Value::Object(changed) = value {
+        *object = changed;
     }
+}
+
+/// The label by which a Namespace can be selected by name.
+fn label_with_name(namespace: &mut Object) {
+    let metadata = metadata_mut(namespace);
+    let name = text(metadata, "name").to_owned();
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if !name.is_empty() && labels.is_object() {
+        labels["kubernetes.io/metadata.name"] = name.into();
+    }
+}
+
+/// Whether the phase of a Namespace goes with its deletion.
+fn phase_errors(namespace: &Value) -> Vec<FieldError> {
+    let path = Path::Root("status");
+    let path = path.child("Phase");
+    let phase = namespace["status"]["phase"].as_str().unwrap_or("");
+    let terminating = !namespace["metadata"]["deletionTimestamp"].is_null();
+    let why = match (phase, terminating) {
+        ("Active", false) | ("Terminating", true) => return Vec::new(),
+        (_, false) => "may only be 'Active' if `deletionTimestamp` is empty",
+        (_, true) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+    };
+    vec![FieldError::invalid(path, phase, why)]
 }

@@ -63,7 +63,17 @@ pub(crate) fn create_custom(
     namespaced: bool,
     content: Vec<FieldError>,
 ) -> Vec<FieldError> {
-    let mut errors = metadata::validate(metadata_of(object), namespaced, NameRule::Subdomain);
+    create_named(object, namespaced, NameRule::Subdomain, content)
+}
+
+/// As [`create_custom`], for a kind whose names follow another rule.
+pub(crate) fn create_named(
+    object: &Value,
+    namespaced: bool,
+    rule: NameRule<'_>,
+    content: Vec<FieldError>,
+) -> Vec<FieldError> {
+    let mut errors = metadata::validate(metadata_of(object), namespaced, rule);
     errors.extend(content);
     if errors.is_empty() {
         errors = metadata::validate(metadata_of(object), namespaced, NameRule::PathSegment);

@@ -19,6 +19,7 @@ use kube_cascade::{
 use tracing::level_filters::LevelFilter;
 
 use crate::{
+    demo,
     exit::{self, Exit, Failure},
     logging, release, run,
 };
@@ -45,11 +46,15 @@ pub fn main(arguments: &[OsString]) -> Exit {
 
 fn execute(cli: Cli) -> Result<Exit, Failure> {
     let level = match cli.command {
-        Command::Run(_) => LevelFilter::INFO,
+        Command::Run(_) => Some(LevelFilter::INFO),
         // A command that somebody waits for says what it does itself.
-        Command::Release(_) => LevelFilter::WARN,
+        Command::Release(_) => Some(LevelFilter::WARN),
+        // Its own screen says it all.
+        Command::Demo(_) => None,
     };
-    logging::init(level).map_err(|error| Failure::new(Exit::Usage, error))?;
+    if let Some(level) = level {
+        logging::init(level).map_err(|error| Failure::new(Exit::Usage, error))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,6 +63,7 @@ fn execute(cli: Cli) -> Result<Exit, Failure> {
         match cli.command {
             Command::Run(options) => run::run(options).await,
             Command::Release(options) => release::run(options).await,
+            Command::Demo(options) => demo::run(options).await,
         }
     })
 }
@@ -119,6 +125,9 @@ pub enum Command {
     /// Take holds off upstreams, so that nothing of ours keeps them any longer
     #[command(after_help = RELEASE_HELP)]
     Release(ReleaseOptions),
+    /// Show it all on an in-memory API: no cluster, nothing to set up, a few seconds
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoOptions),
 }
 
 const RUN_HELP: &str = "\
@@ -149,6 +158,22 @@ Exit codes:
   2  bad usage
   3  refused: a live leader serves the rule, its Lease is elsewhere or may not be looked for, or
      the question was answered with no";
+
+const DEMO_HELP: &str = "\
+Examples:
+  # See a project of a small platform deleted
+  kubectl cascade demo
+
+  # Keep the platform up and try it with kubectl in another terminal
+  kubectl cascade demo --serve
+
+Exit codes:
+  0  done; with --serve: ended by a signal
+  1  failure, or interrupted
+  2  bad usage
+  4  not come to its end in time
+
+Colours are left out where NO_COLOR is set or CLICOLOR is 0.";
 
 /// What `run` is told.
 #[derive(Debug, Clone, Args)]
@@ -214,6 +239,15 @@ pub struct ReleaseOptions {
     /// How the clusters are reached.
     #[command(flatten)]
     pub connection: ConnectionOptions,
+}
+
+/// What `demo` is told.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DemoOptions {
+    /// Delete nothing; serve the platform on a loopback port until Ctrl-C, and print the line that
+    /// points kubectl at it
+    #[arg(long)]
+    pub serve: bool,
 }
 
 /// Whose holds to release. Complete: one rule's, or those of all.

@@ -27,7 +27,7 @@ Exit codes:
   1  failure
   2  bad usage or bad rules; nothing was started
   3  refused
-  4  not all done in time (of no command yet)";
+  4  not all done in time";
 
 impl Exit {
     /// The code as a number.

@@ -4,7 +4,9 @@
 
 use std::{
     env,
+    fs::File,
     io::{self, IsTerminal},
+    sync::Arc,
 };
 
 use thiserror::Error;
@@ -48,6 +50,15 @@ pub fn init(level: LevelFilter) -> Result<(), LoggingError> {
     let directives = env::var_os(FILTER).map(|text| text.to_string_lossy().into_owned());
     let filter = filter(directives.as_deref(), level)?;
     tracing::subscriber::set_global_default(subscriber(format, filter, io::stderr))?;
+    Ok(())
+}
+
+/// As [`init`], but into a file: where a command has the terminal for itself.
+pub(crate) fn init_to(level: LevelFilter, file: File) -> Result<(), LoggingError> {
+    let directives = env::var_os(FILTER).map(|text| text.to_string_lossy().into_owned());
+    let filter = filter(directives.as_deref(), level)?;
+    let format = Format::Readable { colours: false };
+    tracing::subscriber::set_global_default(subscriber(format, filter, Arc::new(file)))?;
     Ok(())
 }
 

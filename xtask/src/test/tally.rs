@@ -12,7 +12,14 @@ pub(super) struct Tally {
     names: Vec<String>,
     /// What had failed when the current run began.
     failed_before: u64,
+    /// How many behaviours of the conformance suite passed on kube-sim, and on the real server.
+    behaviours: [u64; 2],
+    /// What the comparison of the two servers says of itself.
+    differential: Vec<String>,
 }
+
+/// The modules under which the suite's tests are found, see `kube-sim`.
+const SUITE: [&str; 2] = ["on_kube_sim::", "on_the_real_server::"];
 
 impl Tally {
     /// Takes notice of a line of output.
@@ -21,11 +28,16 @@ impl Tally {
             self.passed += count(result, "passed");
             self.failed += count(result, "failed");
             self.ignored += count(result, "ignored");
-        } else if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|line| line.strip_suffix(" ... FAILED"))
-        {
-            self.names.push(name.to_owned());
+        } else if let Some(test) = line.strip_prefix("test ") {
+            if let Some(name) = test.strip_suffix(" ... FAILED") {
+                self.names.push(name.to_owned());
+            } else if test.ends_with(" ... ok") {
+                for (count, module) in self.behaviours.iter_mut().zip(SUITE) {
+                    *count += u64::from(test.starts_with(module));
+                }
+            }
+        } else if line.starts_with("differential: ") {
+            self.differential.push(line.to_owned());
         }
     }
 
@@ -50,6 +62,20 @@ impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in &self.names {
             writeln!(formatter, "failed: {name}")?;
+        }
+        match self.behaviours {
+            [0, 0] => {}
+            [simulated, real] if simulated == real => writeln!(
+                formatter,
+                "conformance: {real} behaviours, on kube-sim and on the real server"
+            )?,
+            [simulated, real] => writeln!(
+                formatter,
+                "conformance: {simulated} behaviours on kube-sim, {real} on the real server"
+            )?,
+        }
+        for line in &self.differential {
+            writeln!(formatter, "{line}")?;
         }
         if self.ignored > 0 {
             writeln!(formatter, "{} ignored", self.ignored)?;
@@ -93,6 +119,22 @@ mod tests {
         let tally = tally(output, false);
         assert_eq!(tally.to_string(), "failed: two\n1 passed, 1 failed");
         assert!(tally.has_failed());
+    }
+
+    #[test]
+    fn behaviours_are_counted_on_each_side() {
+        let output = "test on_kube_sim::a::that::b ... ok\ntest on_kube_sim::c ... ok\n\
+            test on_the_real_server::a::that::b ... ok\ntest on_the_real_server::c ... FAILED";
+        assert_eq!(
+            tally(output, true).to_string(),
+            "failed: on_the_real_server::c\n\
+             conformance: 2 behaviours on kube-sim, 1 on the real server\n0 passed, 0 failed"
+        );
+        let output = "test on_kube_sim::a ... ok\ntest on_the_real_server::a ... ok";
+        assert_eq!(
+            tally(output, true).to_string(),
+            "conformance: 1 behaviours, on kube-sim and on the real server\n0 passed, 0 failed"
+        );
     }
 
     #[test]

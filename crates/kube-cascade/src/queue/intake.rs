@@ -37,6 +37,10 @@ pub(crate) struct Intake {
 struct State {
     /// The epoch that may speak; words of others come from a feed that outlived its own.
     epoch: u64,
+    /// Whether the current epoch has had a complete snapshot.
+    snapshotted: bool,
+    /// Whether an epoch has broken off without one since the last complete snapshot.
+    blind: bool,
     table: Table,
     lanes: Vec<Lane>,
     malformed: u64,
@@ -72,6 +76,8 @@ impl Intake {
     /// Ends the current epoch and begins the one whose number is returned.
     pub(super) fn begin_epoch(&self) -> u64 {
         let mut state = self.lock();
+        state.blind |= state.epoch > 0 && !state.snapshotted;
+        state.snapshotted = false;
         state.epoch += 1;
         state.epoch
     }
@@ -83,9 +89,19 @@ impl Intake {
     }
 
     /// Ends a snapshot that contained everything.
+    ///
+    /// After an epoch that could not be read at all, this says that the server is back: calls that
+    /// failed meanwhile do not wait for the rest of a backoff that grew during the outage.
     pub(crate) fn complete_snapshot(&self, epoch: u64, number: u64) {
+        let now = Instant::now();
         let completed = self.during(epoch, |state| {
             state.snapshots += 1;
+            state.snapshotted = true;
+            if std::mem::take(&mut state.blind) {
+                for lane in &mut state.lanes {
+                    lane.lanes.hurry(now);
+                }
+            }
             for absent in state.table.complete_snapshot(number) {
                 state.offer(&absent);
             }

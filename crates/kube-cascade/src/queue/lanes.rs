@@ -63,6 +63,8 @@ struct Work {
     phase: Phase,
     /// How many calls in a row have failed.
     failures: u32,
+    /// Until when the server asked to be left alone after the last failure.
+    floor: Option<Instant>,
     /// Why the last call set this aside; kept while it is judged again.
     parked: Option<Parked>,
 }
@@ -128,6 +130,7 @@ impl Lanes {
                 envelope,
                 phase,
                 failures: 0,
+                floor: None,
                 parked: None,
             };
             self.work.insert(key.clone(), work);
@@ -196,11 +199,34 @@ impl Lanes {
             Verdict::Retry { floor } => {
                 let backoff = self.policy.delay(work.failures, &mut self.rng);
                 (work.failures, work.parked) = (work.failures.saturating_add(1), None);
+                work.floor = floor.map(|floor| after(now, floor));
                 backoff.max(floor.unwrap_or_default())
             }
         };
         self.delay(key, now, delay);
         false
+    }
+
+    /// Lets every key that failed be tried at once, or as soon as a server allows it.
+    ///
+    /// Its count of failures stays: where the cause is another one, the waits go on growing.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let failing: Vec<_> = self
+            .work
+            .iter()
+            .filter(|(_, work)| work.failures > 0)
+            .filter_map(|(key, work)| match work.phase {
+                Phase::Delayed { until, turn } => Some((until, turn, key.clone(), work.floor)),
+                _ => None,
+            })
+            .collect();
+        for (until, turn, key, floor) in failing {
+            let sooner = floor.unwrap_or(now).max(now);
+            if sooner < until {
+                self.delayed.remove(&(until, turn, key.clone()));
+                self.delay(&key, now, sooner - now);
+            }
+        }
     }
 
     /// When the next delayed key is due.
@@ -273,7 +299,7 @@ impl Lanes {
 
     /// Lets a key that is in no queue wait.
     fn delay(&mut self, key: &Key, now: Instant, delay: Duration) {
-        let until = now.checked_add(delay).unwrap_or_else(|| now + FOREVER);
+        let until = after(now, delay);
         let turn = self.take_turn();
         let Some(work) = self.work.get_mut(key) else {
             return;
@@ -286,6 +312,10 @@ impl Lanes {
         self.next_turn += 1;
         self.next_turn
     }
+}
+
+fn after(now: Instant, delay: Duration) -> Instant {
+    now.checked_add(delay).unwrap_or_else(|| now + FOREVER)
 }
 
 #[cfg(test)]

@@ -467,6 +467,81 @@ async fn a_long_epoch_is_followed_by_a_short_wait_whatever_came_before() {
     }
 }
 
+/// A server that is away from the first minute to the eleventh, as source and consumer see it.
+#[derive(Clone, Copy)]
+struct Outage(Instant);
+
+impl Outage {
+    const BEGIN: Duration = MINUTE;
+    const END: Duration = MINUTE.saturating_mul(11);
+
+    fn is_on(self) -> bool {
+        (Self::BEGIN..Self::END).contains(&self.0.elapsed())
+    }
+
+    fn consumer(self, log: &Log) -> impl Consumer {
+        scripted(log, move |delivery| {
+            if self.is_on() {
+                fail(delivery)
+            } else {
+                Box::pin(ready(Ok(Outcome::Recheck(10 * SECOND))))
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_60_what_failed_during_an_outage_goes_on_within_a_minute_of_its_end() {
+    struct Watched(Outage);
+    impl Source for Watched {
+        async fn run(&mut self, mut feed: Feed) -> Result<(), SourceError> {
+            if !self.0.is_on() {
+                let mut snapshot = feed.snapshot();
+                snapshot.put(live("a"));
+                snapshot.complete();
+                let lasts = Outage::BEGIN.saturating_sub(self.0.0.elapsed());
+                sleep(if lasts.is_zero() { 60 * MINUTE } else { lasts }).await;
+            }
+            Err(SourceError::transient("connection refused"))
+        }
+    }
+    for seed in 0..20 {
+        let (log, outage) = (Log::new(), Outage(Instant::now()));
+        let queue = Queue::builder(Watched(outage))
+            .consumer(outage.consumer(&log))
+            .seed(seed)
+            .build()
+            .unwrap();
+        queue.run(sleep(Outage::END + MINUTE)).await.unwrap();
+        let times = log.times();
+        let last = times.iter().rev().find(|time| **time < Outage::END);
+        assert!(*last.unwrap() > Outage::BEGIN, "{times:?}");
+        let next = times.iter().find(|time| **time >= Outage::END);
+        assert!(next.is_some(), "{times:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn epochs_that_break_off_after_their_snapshot_hurry_nothing() {
+    struct Restless;
+    impl Source for Restless {
+        async fn run(&mut self, mut feed: Feed) -> Result<(), SourceError> {
+            let mut snapshot = feed.snapshot();
+            snapshot.put(live("a"));
+            snapshot.complete();
+            Err(SourceError::transient("watch closed"))
+        }
+    }
+    let log = Log::new();
+    let queue = Queue::builder(Restless)
+        .consumer(scripted(&log, fail))
+        .build()
+        .unwrap();
+    queue.run(sleep(60 * MINUTE)).await.unwrap();
+    // The backoff alone: about eight attempts until it has grown to five minutes, then one each.
+    assert!(log.times().len() < 40, "{:?}", log.times());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_source_may_not_say_that_something_is_absent() {
     struct Presumptuous;

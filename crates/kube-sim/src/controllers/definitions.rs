@@ -64,9 +64,7 @@ fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &A
     let mut object = old.clone();
     let now = transaction.timestamp();
     object.entry("status").or_insert_with(|| json!({}));
-    let mut names = object["spec"]["names"].clone();
-    default_names(&mut names);
-    object["status"]["acceptedNames"] = names;
+    object["status"]["acceptedNames"] = object["spec"]["names"].clone();
     set_condition(
         &mut object,
         "NamesAccepted",
@@ -89,25 +87,12 @@ fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &A
     }
 }
 
-fn default_names(names: &mut Value) {
-    let kind = names["kind"].as_str().unwrap_or("").to_owned();
-    if names["listKind"].is_null() {
-        names["listKind"] = format!("{kind}List").into();
-    }
-    if names["singular"].is_null() {
-        names["singular"] = kind.to_lowercase().into();
-    }
-}
-
 /// Registers the versions of a definition, unless they are as they were.
 fn serve(state: &mut State, stored: &Stored, object: &Object) {
     let definition = Value::Object(object.clone());
-    let Ok(versions) = definition::versions(&definition) else {
-        return;
-    };
     state.registry.remove_definition(&stored.key);
     let epoch = epoch(object);
-    for version in versions {
+    for version in definition::versions(&definition) {
         state.store.open(&version.resource.storage);
         let mut served = Served::new(version.resource, version.strategy, epoch);
         served.visible = version.served;
@@ -234,10 +219,11 @@ pub(crate) fn set_condition(
         .or_insert_with(|| json!({}))
         .as_object_mut()
         .and_then(|status| {
-            status
-                .entry("conditions")
-                .or_insert_with(|| json!([]))
-                .as_array_mut()
+            let conditions = status.entry("conditions").or_insert(Value::Null);
+            if conditions.is_null() {
+                *conditions = json!([]);
+            }
+            conditions.as_array_mut()
         });
     let Some(conditions) = conditions else {
         return;

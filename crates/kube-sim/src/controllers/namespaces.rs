@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Work, is_namespace};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     server::{
         State, Transaction,
         delete::{DeleteOptions, Propagation, delete_object},
+        update,
     },
     store::object::{Object, Stored},
 };
@@ -56,14 +57,24 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &str) {
     let old = served.read(&namespace);
     let mut object = old.clone();
     if remaining.is_empty() {
-        object["spec"] = json!({});
+        take_finalizer(&mut object);
     }
     set_conditions(&mut object, &remaining, &transaction.timestamp());
-    if remaining.is_empty() && namespace.finalizers.is_empty() {
-        transaction.remove(&served, &namespace);
-    } else if object != old {
-        let key = Arc::clone(&namespace.key);
-        transaction.commit(&served, key, Some(&namespace), object);
+    if object != old {
+        update::write(transaction, &served, &namespace, object);
+    }
+}
+
+/// Takes off the finalizer with which a Namespace waits for its content; others may hold it.
+fn take_finalizer(namespace: &mut Object) {
+    let spec = namespace.get_mut("spec").and_then(Value::as_object_mut);
+    if let Some(spec) = spec {
+        if let Some(Value::Array(finalizers)) = spec.get_mut("finalizers") {
+            finalizers.retain(|finalizer| finalizer != "kubernetes");
+            if finalizers.is_empty() {
+                spec.remove("finalizers");
+            }
+        }
     }
 }
 

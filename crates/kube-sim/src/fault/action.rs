@@ -1,6 +1,6 @@
 //! What a rule does to a call.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -28,6 +28,7 @@ pub(super) type AfterHook =
 
 #[derive(Clone)]
 pub(super) enum Kind {
+    Latency(Range<Duration>),
     DelayBefore(Duration),
     GateBefore(Gate),
     Before(BeforeHook),
@@ -36,6 +37,7 @@ pub(super) enum Kind {
     Stall,
     Replay,
     ResetAfter,
+    StallAfter,
     DelayAfter(Duration),
     GateAfter(Gate),
     After(AfterHook),
@@ -65,6 +67,11 @@ impl Action {
     pub fn stall() -> Self {
         Self(Kind::Stall)
     }
+
+    /// Forwards the call and never passes the server's answer on.
+    pub fn stall_after() -> Self {
+        Self(Kind::StallAfter)
+    }
 }
 
 /// The way to the server and back.
@@ -77,6 +84,17 @@ impl Action {
     /// Waits before the answer is passed on.
     pub fn delay_after(time: Duration) -> Self {
         Self(Kind::DelayAfter(time))
+    }
+
+    /// Takes a while on the way to the server and on the way back, each drawn from this range by the
+    /// seed of the [`Faults`](super::Faults), anew for every call.
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty.
+    pub fn latency(range: Range<Duration>) -> Self {
+        assert!(range.start < range.end, "a latency is drawn from a range");
+        Self(Kind::Latency(range))
     }
 
     /// Holds the call at the gate; the server has not seen it yet.
@@ -161,6 +179,17 @@ impl Action {
         Self(Kind::Events(Edit::DropNth(nth)))
     }
 
+    /// Sends the n-th event of the stream after the one that follows it, which may be long after; if
+    /// none follows, at the end of the stream.
+    ///
+    /// # Panics
+    ///
+    /// If `nth` is 0: events are counted from 1.
+    pub fn swap_event(nth: u64) -> Self {
+        assert!(nth > 0, "events are counted from 1");
+        Self(Kind::Events(Edit::SwapNth(nth)))
+    }
+
     /// Changes each event, bookmarks included (`{"type": …, "object": …}`), or loses it where
     /// the function returns false.
     pub fn edit_events(edit: impl Fn(&mut Value) -> bool + Send + Sync + 'static) -> Self {
@@ -206,11 +235,24 @@ impl Action {
         !matches!(self.0, Kind::Events(_)) || call.verb() == Verb::Watch
     }
 
+    /// The actions of one call: what is left to chance is drawn.
+    pub(super) fn drawn(&self, mut draw: impl FnMut() -> f64) -> Vec<Self> {
+        let Kind::Latency(range) = &self.0 else {
+            return vec![self.clone()];
+        };
+        let mut delay = || range.start + (range.end - range.start).mul_f64(draw());
+        let (before, after) = (delay(), delay());
+        vec![
+            Self(Kind::DelayBefore(before)),
+            Self(Kind::DelayAfter(after)),
+        ]
+    }
+
     /// Whether nothing that a later rule could do matters any more.
     pub(super) fn decides(&self) -> bool {
         matches!(
             self.0,
-            Kind::Answer(_) | Kind::ResetBefore | Kind::ResetAfter | Kind::Stall
+            Kind::Answer(_) | Kind::ResetBefore | Kind::ResetAfter | Kind::Stall | Kind::StallAfter
         )
     }
 }
@@ -218,6 +260,7 @@ impl Action {
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Kind::Latency(range) => write!(f, "latency {range:?}"),
             Kind::DelayBefore(time) => write!(f, "delay {time:?}"),
             Kind::GateBefore(_) => f.write_str("gate"),
             Kind::Before(_) => f.write_str("hook before"),
@@ -226,6 +269,7 @@ impl fmt::Debug for Action {
             Kind::Stall => f.write_str("stall"),
             Kind::Replay => f.write_str("replay"),
             Kind::ResetAfter => f.write_str("reset after"),
+            Kind::StallAfter => f.write_str("stall after"),
             Kind::DelayAfter(time) => write!(f, "delay after {time:?}"),
             Kind::GateAfter(_) => f.write_str("gate after"),
             Kind::After(_) => f.write_str("hook after"),

@@ -87,6 +87,7 @@ pub(super) enum Edit {
     Truncate { keep: usize, ending: Ending },
     Json(Arc<dyn Fn(&mut Value) + Send + Sync>),
     DropNth(u64),
+    SwapNth(u64),
     Events(Arc<dyn Fn(&mut Value) -> bool + Send + Sync>),
     EndAfter { events: u64, ending: Ending },
 }
@@ -110,6 +111,7 @@ impl Edit {
             Self::Truncate { keep, ending } => truncated(data, *keep, *ending),
             Self::Json(edit) => json_edited(data, Arc::clone(edit)),
             Self::DropNth(nth) => without_nth_event(data, *nth),
+            Self::SwapNth(nth) => with_nth_event_late(data, *nth),
             Self::Events(edit) => events_edited(data, Arc::clone(edit)),
             Self::EndAfter { events, ending } => ended_after(data, *events, *ending),
         };
@@ -123,6 +125,7 @@ impl fmt::Debug for Edit {
             Self::Truncate { keep, ending } => write!(f, "truncate to {keep} bytes, {ending:?}"),
             Self::Json(_) => f.write_str("edit JSON"),
             Self::DropNth(nth) => write!(f, "drop event {nth}"),
+            Self::SwapNth(nth) => write!(f, "swap event {nth} with the next"),
             Self::Events(_) => f.write_str("edit events"),
             Self::EndAfter { events, ending } => write!(f, "end after {events} events, {ending:?}"),
         }
@@ -171,6 +174,30 @@ fn without_nth_event(data: Data, nth: u64) -> Data {
             std::future::ready(!lost)
         })
         .boxed()
+}
+
+fn with_nth_event_late(data: Data, nth: u64) -> Data {
+    let state = (lines(data).boxed(), 0_u64, None);
+    stream::try_unfold(state, move |(mut lines, mut seen, mut held)| async move {
+        loop {
+            let Some(line) = lines.try_next().await? else {
+                // The one that was held back is the last.
+                return Ok(held.take().map(|line| (line, (lines, seen, None))));
+            };
+            let event = counts(&line);
+            seen += u64::from(event);
+            if event && seen == nth {
+                held = Some(line);
+                continue;
+            }
+            if event && let Some(late) = held.take() {
+                let both = BytesMut::from_iter(line.into_iter().chain(late));
+                return Ok(Some((both.freeze(), (lines, seen, None))));
+            }
+            return Ok(Some((line, (lines, seen, held))));
+        }
+    })
+    .boxed()
 }
 
 fn events_edited(data: Data, edit: Arc<dyn Fn(&mut Value) -> bool + Send + Sync>) -> Data {

@@ -126,11 +126,11 @@ impl Faults {
         let mut actions = Vec::new();
         if self.shared.link.is_up() {
             for entry in &mut rules.entries {
-                let Some(action) = entry.consider(&call) else {
+                let Some(due) = entry.consider(&call) else {
                     continue;
                 };
-                let decides = action.decides();
-                actions.push(action);
+                let decides = due.iter().any(Action::decides);
+                actions.extend(due);
                 if decides {
                     break;
                 }

@@ -202,8 +202,11 @@ impl Exchange<'_> {
                 }
                 Kind::ResetBefore => return Some(Err(Failure::Reset)),
                 Kind::Stall => std::future::pending().await,
-                Kind::Replay
+                // A latency has become two delays when it was drawn.
+                Kind::Latency(_)
+                | Kind::Replay
                 | Kind::ResetAfter
+                | Kind::StallAfter
                 | Kind::DelayAfter(_)
                 | Kind::GateAfter(_)
                 | Kind::After(_)
@@ -250,7 +253,9 @@ impl Exchange<'_> {
                     hook(Arc::clone(&self.call), status).await;
                 }
                 Kind::ResetAfter => result = Err(Failure::Reset),
-                Kind::DelayBefore(_)
+                Kind::StallAfter => std::future::pending().await,
+                Kind::Latency(_)
+                | Kind::DelayBefore(_)
                 | Kind::GateBefore(_)
                 | Kind::Before(_)
                 | Kind::Answer(_)

@@ -151,8 +151,8 @@ impl Entry {
         }
     }
 
-    /// Counts the call if it matches, and returns the action if it is due.
-    pub(super) fn consider(&mut self, call: &Call) -> Option<Action> {
+    /// Counts the call if it matches, and returns what the action amounts to if it is due.
+    pub(super) fn consider(&mut self, call: &Call) -> Option<Vec<Action>> {
         if !self.rule.action.concerns(call) || !self.rule.matcher.matches(call) {
             return None;
         }
@@ -167,7 +167,7 @@ impl Entry {
         };
         due.then(|| {
             self.fired.send_modify(|fired| *fired += 1);
-            self.rule.action.clone()
+            self.rule.action.drawn(|| self.random.fraction())
         })
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_generator_draws_the_published_sequence() {
         // The reference implementation's first outputs for the seed 1234567.
-        let mut random = SplitMix64(1_234_567);
+        let mut random = SplitMix64::new(1_234_567);
         assert_eq!(random.next(), 6_457_827_717_110_365_317);
         assert_eq!(random.next(), 3_203_168_211_198_807_973);
     }

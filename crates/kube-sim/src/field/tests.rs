@@ -47,7 +47,7 @@ fn a_summary_says_each_thing_once() {
     let one = FieldError::required("spec.x", "");
     let other = FieldError::duplicate("spec.y", 1);
     assert_eq!(
-        FieldError::summary(&[one.clone()]),
+        FieldError::summary(std::slice::from_ref(&one)),
         "spec.x: Required value"
     );
     assert_eq!(

@@ -187,7 +187,9 @@ fn other_forms_and_other_paths_are_not_served() {
     assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE);
     let index = get("/openapi/v3", &HeaderMap::new()).unwrap();
     assert_eq!(index.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
-    for path in ["/openapi/v2", "/openapi/v3/api/v2", "/openapi/v3/apis"] {
+    let refused = get("/openapi/v2", &HeaderMap::new()).unwrap();
+    assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE);
+    for path in ["/openapi/v3/api/v2", "/openapi/v3/apis"] {
         assert!(get(path, &HeaderMap::new()).is_none(), "{path}");
     }
 }

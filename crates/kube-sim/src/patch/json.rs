@@ -47,6 +47,9 @@ struct Operation {
     value: Option<Box<RawValue>>,
 }
 
+/// The fields of an operation as they were written.
+type RawOperation = Option<BTreeMap<String, Box<RawValue>>>;
+
 fn read(
     patch: &[u8],
     validation: FieldValidation,
@@ -107,8 +110,7 @@ fn read(
         }
     }
     // The same text once more: it is an array of objects and nulls.
-    type Raw = Vec<Option<BTreeMap<String, Box<RawValue>>>>;
-    let raw: Raw = serde_json::from_slice(patch).unwrap_or_default();
+    let raw: Vec<RawOperation> = serde_json::from_slice(patch).unwrap_or_default();
     let operations = raw.into_iter().map(|fields| match fields {
         None => Operation::default(),
         Some(mut fields) => {
@@ -137,7 +139,7 @@ impl Operation {
             }
             "copy" => {
                 let from = self.from.as_deref()?;
-                let copy = get(object, from)?.cloned().unwrap_or_default();
+                let copy = get(object, from)?.clone();
                 add(object, self.path()?, copy)
             }
             "test" => self.test(object),
@@ -186,22 +188,23 @@ impl Operation {
             same(object, expected?)
         } else {
             match get(object, path)? {
-                None | Some(Value::Null) => expected.is_none_or(|expected| expected == "null"),
-                Some(found) => same(found, expected?),
+                Value::Null => expected.is_none_or(|expected| expected == "null"),
+                found => same(found, expected?),
             }
         };
         equal.then_some(())
     }
 }
 
-/// What is at a path: no answer if there is no place of that name, `None` if there is a place, and
+/// What is at a path: nothing if there is no place of that name, null if there is a place, and
 /// nothing in it.
-fn get<'a>(object: &'a mut Value, path: &str) -> Option<Option<&'a Value>> {
+fn get<'a>(object: &'a mut Value, path: &str) -> Option<&'a Value> {
+    static NULL: Value = Value::Null;
     match container(object, path)? {
-        (Value::Object(map), key) => Some(map.get(key.as_ref())),
+        (Value::Object(map), key) => Some(map.get(key.as_ref()).unwrap_or(&NULL)),
         (Value::Array(items), key) => {
             let index = position(&key, items.len())?;
-            Some(items.get(index))
+            items.get(index)
         }
         _ => None,
     }

@@ -114,9 +114,11 @@ impl Place<'_> {
         self.order_lists(&mut object, &mut patch)?;
         for (key, value) in patch {
             let (key, deletes) = match list_of(&key, DELETE_FROM_LIST) {
+                Some(list) => (list.to_owned(), true),
+                None if key.starts_with(DELETE_FROM_LIST) => {
+                    return Err(bad_format("invalid patch format of primitive list"));
+                }
                 None => (key, false),
-                Some(Some(list)) => (list.to_owned(), true),
-                Some(None) => return Err(bad_format("invalid patch format of primitive list")),
             };
             if value.is_null() {
                 object.remove(&key);
@@ -211,7 +213,7 @@ impl Place<'_> {
             .collect();
         for directive in directives {
             let order = list(patch.remove(&directive).unwrap_or_default())?;
-            let Some(Some(key)) = list_of(&directive, ELEMENT_ORDER) else {
+            let Some(key) = list_of(&directive, ELEMENT_ORDER) else {
                 return Err(bad_format("invalid patch format of setElementOrder list"));
             };
             let place = self.child(key);
@@ -417,11 +419,9 @@ fn without_directives(value: Value) -> Option<Value> {
     }
 }
 
-/// The list that a directive is about: nothing if the key is no such directive, `None` within if
-/// it names no list.
-fn list_of<'a>(key: &'a str, directive: &str) -> Option<Option<&'a str>> {
-    let rest = key.strip_prefix(directive)?;
-    Some(rest.strip_prefix('/'))
+/// The list that a directive is about, which stands behind a slash.
+fn list_of<'a>(key: &'a str, directive: &str) -> Option<&'a str> {
+    key.strip_prefix(directive)?.strip_prefix('/')
 }
 
 fn list(value: Value) -> Result<Vec<Value>, Status> {

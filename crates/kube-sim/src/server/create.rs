@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::{
     Transaction,
     answer::{Answer, Refusal},
+    decode,
     negotiate::{Form, Shape},
-    options,
+    options::WriteOptions,
     request::Request,
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     status::{Named, Status},
     store::object::{Object, Stored, key, text},
     strategy::{metadata, metadata_mut},
+    validate,
 };
 use std::sync::Arc;
 
@@ -25,23 +27,20 @@ pub(super) fn create(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    if served.resource.namespaced && request.namespace().is_none() {
-        return Err(
-            Status::bad_request("an empty namespace may not be set during creation").into(),
-        );
-    }
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "CreateOptions")?;
+    transaction.dry_run = dry_run;
+    let decoded = decode::body(request, served, validation)?;
+    transaction.warnings.extend(decoded.warnings);
     if served.terminating {
-        return Err(Status::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            "create not allowed while custom resource definition is terminating",
-        )
-        .into());
+        let name = text(metadata(&decoded.object), "name");
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(Status::forbidden(served.named(name), why).into());
     }
-    let form = Form::of(request, Shape::One, transaction.now())?;
-    transaction.dry_run = options::dry_run(request, "CreateOptions")?;
-    let object = request.object()?;
-    let stored = new_object(transaction, served, request.namespace(), object)?;
+    let stored = new_object(transaction, served, request.namespace(), decoded.object)?;
     Ok(Answer::json(
         StatusCode::CREATED,
         form.show(served, &stored),
@@ -55,24 +54,24 @@ pub(super) fn new_object(
     namespace: Option<&str>,
     mut object: Object,
 ) -> Result<Arc<Stored>, Status> {
-    check_type(served, &mut object)?;
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
     if !text(metadata(&object), "resourceVersion").is_empty() {
-        return Err(Status::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalError",
+        return Err(Status::internal(
             "resourceVersion should not be set on objects to be created",
         ));
     }
     set_system_fields(transaction, served, &mut object);
     served.strategy.prepare_create(&mut object);
     let generated = generate_name(transaction, served, namespace, &mut object);
-    let object = check(served, object)?;
+    let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
-    if transaction.get(served, &key).is_some() {
-        let status = Status::already_exists(served.named(&name));
+    if let Some(taken) = transaction.get(served, &key) {
+        let mut status = Status::already_exists(served.named(&name));
+        if taken.terminating {
+            status = status.with_prefix("object is being deleted: ");
+        }
         return Err(if generated {
             status.with_detail("retryAfterSeconds", 1)
         } else {
@@ -80,28 +79,6 @@ pub(super) fn new_object(
         });
     }
     Ok(transaction.commit(served, key.into(), None, object))
-}
-
-/// Whether the object is of the type that the path says; sets the type.
-pub(super) fn check_type(served: &Served, object: &mut Object) -> Result<(), Status> {
-    let resource = &served.resource;
-    let (sent_version, sent_kind) = (text(object, "apiVersion"), text(object, "kind"));
-    let version = resource.api_version();
-    if !sent_version.is_empty() && sent_version != version {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({sent_version}) does not match the expected API version \
-             ({version})"
-        )));
-    }
-    if !sent_kind.is_empty() && sent_kind != resource.kind {
-        return Err(Status::bad_request(format!(
-            "{sent_kind} in version {:?} cannot be handled as a {}: unknown conversion",
-            resource.version, resource.kind
-        )));
-    }
-    object.insert("apiVersion".to_owned(), version.into());
-    object.insert("kind".to_owned(), resource.kind.as_str().into());
-    Ok(())
 }
 
 /// Whether the object is of the namespace in the path; sets the namespace.
@@ -169,7 +146,6 @@ fn set_system_fields(transaction: &mut Transaction<'_>, served: &Served, object:
         "selfLink",
         "managedFields",
         "resourceVersion",
-        "generation",
     ] {
         metadata.remove(field);
     }
@@ -207,17 +183,31 @@ fn generate_name(
 }
 
 /// Validates a new object.
-fn check(served: &Served, object: Object) -> Result<Object, Status> {
-    let object = Value::Object(object);
-    let errors = served
-        .strategy
-        .validate(&object, served.resource.namespaced);
+fn check(
+    transaction: &mut Transaction<'_>,
+    served: &Served,
+    object: Object,
+) -> Result<Object, Status> {
+    let mut object = Value::Object(object);
+    transaction
+        .warnings
+        .extend(validate::duplicate_owners(&mut object));
+    let errors = match served.type_errors(&object) {
+        errors if errors.is_empty() => {
+            let namespaced = served.resource.namespaced;
+            served.strategy.validate(&object, namespaced)
+        }
+        errors => errors,
+    };
+    if errors.is_empty() {
+        let warnings = served.strategy.warnings(&object, None);
+        transaction.warnings.extend(warnings);
+    }
     let Value::Object(object) = object else {
         unreachable!("it was made of an object");
     };
     if errors.is_empty() {
         return Ok(object);
     }
-    let name = text(metadata(&object), "name");
-    Err(Status::invalid(served.kind_named(name), &errors))
+    Err(served.invalid(&object, &errors))
 }

@@ -14,16 +14,18 @@ use super::{
     listing::{ListOptions, Selector},
     negotiate::{Form, Shape},
     options,
-    request::Request,
+    request::{Request, unsupported_media_type},
     transaction::generation,
 };
 use crate::{
     field::{FieldError, Path},
+    json,
     registry::Served,
+    shape,
     status::Status,
     store::{
         Range,
-        object::{Object, Stored, finalizers, key, text},
+        object::{Object, Stored, finalizers, key},
     },
     strategy::{Strategy, metadata, metadata_mut},
 };
@@ -67,7 +69,7 @@ pub(super) fn delete(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
     transaction.options = Some(Value::Object(options.raw.clone()));
@@ -81,13 +83,16 @@ pub(super) fn delete(
         let refused = deleted.as_ref().err();
         transaction.tell_unchanged(served, Some(&stored), refused);
     }
-    let body = match deleted? {
-        Deleted::Gone(last) if !served.strategy.returns_deleted() => success(served, &last),
-        Deleted::Gone(shown) | Deleted::Held(shown) => form.show(served, &shown),
-    };
-    let code = match options.orphan_dependents {
-        Some(false) => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
+    let (code, body) = match deleted? {
+        Deleted::Gone(last) if served.strategy.returns_deleted() => {
+            (StatusCode::OK, form.show(served, &last))
+        }
+        Deleted::Gone(last) => (StatusCode::OK, success(served, &last)),
+        // Only who uses the deprecated option is told by the code that it takes longer.
+        Deleted::Held(shown) if options.orphan_dependents == Some(false) => {
+            (StatusCode::ACCEPTED, form.show(served, &shown))
+        }
+        Deleted::Held(shown) => (StatusCode::OK, form.show(served, &shown)),
     };
     Ok(Answer::json(code, body))
 }
@@ -98,7 +103,7 @@ pub(super) fn collection(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, transaction.now())?;
+    let form = Form::of(request, served, Shape::List, transaction.now())?;
     let listing = ListOptions::read(request, served)?;
     let options = DeleteOptions::read(request)?;
     transaction.dry_run = options.dry_run;
@@ -145,6 +150,10 @@ pub(crate) fn delete_object(
     options.check(served, stored)?;
     match served.strategy {
         Strategy::Namespace if !stored.terminating => {
+            if IMMORTAL.contains(&stored.name()) {
+                let why = "this namespace may not be deleted";
+                return Err(Status::forbidden(served.named(stored.name()), why));
+            }
             return Ok(Deleted::Held(terminate_namespace(
                 transaction,
                 served,
@@ -170,20 +179,23 @@ pub(crate) fn delete_object(
             return Ok(Deleted::Gone(transaction.remove(served, stored)));
         }
         // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.read(stored);
+        let mut object = served.treated(stored);
         set_finalizers(&mut object, &held_by);
         let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
         return Ok(Deleted::Gone(transaction.remove(served, &stored)));
     }
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);
     mark(&mut object, transaction.timestamp());
-    if stored.terminating && object == served.read(stored) {
+    if stored.terminating && object == served.treated(stored) {
         return Ok(Deleted::Held(Arc::clone(stored)));
     }
     let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
     Ok(Deleted::Held(stored))
 }
+
+/// Namespaces that stay.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 /// Marks an object as being deleted.
 fn mark(object: &mut Object, now: Value) {
@@ -204,7 +216,7 @@ fn terminate_namespace(
     stored: &Arc<Stored>,
     options: &DeleteOptions,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     set_finalizers(&mut object, &options.finalizers(served, stored));
     let now = transaction.timestamp();
     metadata_mut(&mut object).insert("deletionTimestamp".to_owned(), now);
@@ -214,7 +226,7 @@ fn terminate_namespace(
 
 /// Whether the content of a namespace that is being deleted is gone.
 fn is_emptied(served: &Served, stored: &Stored) -> bool {
-    let object = served.read(stored);
+    let object = served.treated(stored);
     let finalizers = object.get("spec").and_then(|spec| spec.get("finalizers"));
     finalizers
         .and_then(Value::as_array)
@@ -229,7 +241,7 @@ fn terminate_definition(
     served: &Arc<Served>,
     stored: &Arc<Stored>,
 ) -> Arc<Stored> {
-    let mut object = served.read(stored);
+    let mut object = served.treated(stored);
     let mut held_by = finalizers(metadata(&object)).into_vec();
     if !stored.has_finalizer(CLEANUP) {
         held_by.push(CLEANUP.into());
@@ -272,6 +284,60 @@ fn success(served: &Served, last: &Stored) -> bytes::Bytes {
     status.to_string().into()
 }
 
+/// The options in a body. Fields that are not known are ignored, as the server does.
+fn delete_options(body: &[u8]) -> Result<Object, Status> {
+    let document = json::parse(body).map_err(|why| {
+        let why = format!("couldn't get version/kind; json parse error: {why}");
+        Status::bad_request(why)
+    })?;
+    let mut value = match document.value {
+        Value::Null => Value::Object(Object::new()),
+        value => value,
+    };
+    if let Some(why) = json::untyped(&value) {
+        return Err(Status::bad_request(why));
+    }
+    let text = |key: &str| value[key].as_str().unwrap_or_default();
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    // There are such options in every group and version, even in those that do not exist.
+    if !matches!(kind, "" | "DeleteOptions") {
+        let version = if version.is_empty() {
+            "meta.k8s.io/v1"
+        } else {
+            version
+        };
+        return Err(Status::bad_request(format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        )));
+    }
+    shape::read(&shape::DELETE_OPTIONS, &mut value).map_err(Status::bad_request)?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Ok(Object::new()),
+    }
+}
+
+/// 409: the object is not the one that is meant.
+fn mismatch(served: &Served, stored: &Stored, what: &str, wanted: &str, found: &str) -> Status {
+    // Kinds that are deleted in their own way have their own words.
+    if matches!(served.strategy, Strategy::Namespace | Strategy::Definition) {
+        let why = format!(
+            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+        );
+        return Status::conflict(served.named(stored.name()), &why);
+    }
+    let guess = match what {
+        "UID" => "deleted and then recreated",
+        _ => "modified",
+    };
+    let why = format!(
+        "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). \
+         The object might have been {guess}"
+    );
+    Status::conflict(served.kind_named(stored.name()), &why)
+}
+
 impl DeleteOptions {
     /// Without preconditions.
     pub(crate) fn propagating(propagation: Propagation) -> Self {
@@ -284,14 +350,17 @@ impl DeleteOptions {
     /// From the body if there is one, otherwise from the query.
     fn read(request: &Request<'_>) -> Result<Self, Refusal> {
         let raw = if request.body.is_empty() {
-            Self::in_query(request)
+            Self::in_query(request)?
         } else {
-            request.object()?
+            match request.content_type() {
+                "application/json" => delete_options(&request.body)?,
+                other => return Err(unsupported_media_type(other, "").into()),
+            }
         };
         Self::parse(raw).map_err(Refusal::from)
     }
 
-    fn in_query(request: &Request<'_>) -> Object {
+    fn in_query(request: &Request<'_>) -> Result<Object, Status> {
         let mut raw = Object::new();
         let propagation = request.query("propagationPolicy");
         if !propagation.is_empty() {
@@ -300,51 +369,47 @@ impl DeleteOptions {
         if let Some(orphan) = request.query_flag("orphanDependents") {
             raw.insert("orphanDependents".to_owned(), orphan.into());
         }
-        if let Ok(seconds) = request.query("gracePeriodSeconds").parse::<i64>() {
+        if let Some(seconds) = options::number(request, "gracePeriodSeconds")? {
             raw.insert("gracePeriodSeconds".to_owned(), seconds.into());
         }
         let dry_run: Vec<&str> = request.query_all("dryRun").collect();
         if !dry_run.is_empty() {
             raw.insert("dryRun".to_owned(), dry_run.into());
         }
-        raw
+        Ok(raw)
     }
 
     fn parse(raw: Object) -> Result<Self, Status> {
         let mut errors = Vec::new();
-        let propagation = text(&raw, "propagationPolicy");
+        let propagation = raw.get("propagationPolicy").and_then(Value::as_str);
+        let orphan_dependents = raw.get("orphanDependents").and_then(Value::as_bool);
+        let path = Path::Root("propagationPolicy");
+        if let (Some(propagation), Some(_)) = (propagation, orphan_dependents) {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid(path, propagation, why));
+        }
         let parsed = match propagation {
-            "" => None,
-            "Background" => Some(Propagation::Background),
-            "Foreground" => Some(Propagation::Foreground),
-            "Orphan" => Some(Propagation::Orphan),
-            other => {
-                errors.push(FieldError::not_supported(
-                    Path::Root("propagationPolicy"),
-                    other,
-                    &["Background", "Foreground", "Orphan"],
-                ));
+            None => None,
+            Some("Background") => Some(Propagation::Background),
+            Some("Foreground") => Some(Propagation::Foreground),
+            Some("Orphan") => Some(Propagation::Orphan),
+            Some(other) => {
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                errors.push(FieldError::not_supported(path, other, &supported));
                 None
             }
         };
-        let orphan_dependents = raw.get("orphanDependents").and_then(Value::as_bool);
-        if orphan_dependents.is_some() && !propagation.is_empty() {
-            errors.push(FieldError::invalid(
-                Path::Root("propagationPolicy"),
-                propagation,
-                "orphanDependents and deletionPropagation cannot be both set",
-            ));
-        }
-        if !errors.is_empty() {
-            return Err(options::invalid("DeleteOptions", &errors));
-        }
         let dry_run = raw.get("dryRun").and_then(Value::as_array);
         let dry_run: Vec<&str> = dry_run
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        let dry_run = options::check_dry_run(&dry_run, "DeleteOptions")?;
+        errors.extend(options::dry_run_error(&dry_run));
+        if !errors.is_empty() {
+            return Err(options::invalid("DeleteOptions", &errors));
+        }
+        let dry_run = !dry_run.is_empty();
         let precondition = |field: &str| {
             let preconditions = raw.get("preconditions")?;
             preconditions.get(field)?.as_str().map(str::to_owned)
@@ -361,22 +426,13 @@ impl DeleteOptions {
 
     /// Whether the object is the one that is meant.
     fn check(&self, served: &Served, stored: &Stored) -> Result<(), Status> {
-        if let Some(uid) = self.uid.as_deref().filter(|uid| **uid != *stored.uid) {
-            let why = format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The \
-                 object might have been deleted and then recreated",
-                stored.uid
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
-        }
-        let revision = self.revision.as_deref();
-        if let Some(revision) = revision.filter(|it| it.parse() != Ok(stored.revision)) {
-            let why = format!(
-                "the ResourceVersion in the precondition ({revision}) does not match the \
-                 ResourceVersion in record ({}). The object might have been modified",
-                stored.revision
-            );
-            return Err(Status::conflict(served.kind_named(stored.name()), &why));
+        let current = stored.revision.to_string();
+        let uid = (self.uid.as_deref(), &*stored.uid);
+        let revision = (self.revision.as_deref(), current.as_str());
+        for (what, (wanted, found)) in [("UID", uid), ("ResourceVersion", revision)] {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+                return Err(mismatch(served, stored, what, wanted, found));
+            }
         }
         Ok(())
     }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde_json::Value;
 
 use super::{options, request::Request};
 use crate::{
+    fault::Verb,
     field::{FieldError, Path},
     registry::Served,
-    selector::{FieldLabels, FieldSelector, LabelSelector},
+    selector::{FieldSelector, LabelSelector},
     status::Status,
     store::{object::Stored, page::Token},
 };
@@ -39,29 +39,31 @@ pub(super) struct Selector {
 
 impl ListOptions {
     pub(super) fn read(request: &Request<'_>, served: &Served) -> Result<Self, Status> {
+        let timeout = options::number(request, "timeoutSeconds")?;
+        let limit = options::number(request, "limit")?;
         let labels = LabelSelector::parse(request.query("labelSelector"))?;
         let known = served.strategy.field_labels();
         let fields = FieldSelector::parse(request.query("fieldSelector"), known)?;
         check_match(request)?;
-        let text = request.query("resourceVersion");
-        let revision = match text {
-            "" => None,
-            text => Some(parse_revision(text)?),
-        };
-        let limit = request
-            .query("limit")
-            .parse()
-            .ok()
-            .filter(|limit| *limit > 0);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|limit| *limit > 0);
         let token = match request.query("continue") {
             "" => None,
             text => Some(Token::decode(text)?),
         };
-        if token.is_some() && revision.is_some_and(|revision| revision > 0) {
+        let text = request.query("resourceVersion");
+        if token.is_some() && !matches!(text, "" | "0") {
             return Err(Status::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));
         }
+        let revision = match text {
+            "" => None,
+            text => Some(parse_revision(text).map_err(|why| match request.verb {
+                Verb::Watch => Status::internal(why),
+                _ => Status::bad_request(format!("invalid resource version: {why}")),
+            })?),
+        };
         let matching = request.query("resourceVersionMatch");
         // Before there was a parameter for it, a limit meant the exact revision.
         let exact = matching == "Exact"
@@ -76,19 +78,32 @@ impl ListOptions {
             exact,
             limit,
             token,
-            timeout: request.query("timeoutSeconds").parse().ok(),
+            timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
-            initial_events: request.query_flag("sendInitialEvents"),
+            initial_events: if begins_anywhere(request) {
+                Some(true)
+            } else {
+                request.query_flag("sendInitialEvents")
+            },
         })
     }
 }
 
-fn parse_revision(text: &str) -> Result<u64, Status> {
+/// A resource version in a query.
+pub(super) fn parse_revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| {
         let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        let error = FieldError::invalid(Path::Root("resourceVersion"), text, why);
-        Status::new(StatusCode::BAD_REQUEST, "BadRequest", format!("{error}"))
+        FieldError::invalid(Path::Root("resourceVersion"), text, why).to_string()
     })
+}
+
+/// Whether a watch is to begin with what there is without saying so in today's words, for which
+/// the server then puts them.
+fn begins_anywhere(request: &Request<'_>) -> bool {
+    request.verb == Verb::Watch
+        && request.query("resourceVersionMatch").is_empty()
+        && request.query_flag("sendInitialEvents").is_none()
+        && matches!(request.query("resourceVersion"), "" | "0")
 }
 
 /// Whether `resourceVersionMatch` and `sendInitialEvents` go together with the rest.
@@ -96,9 +111,14 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
     const PATH: Path<'_> = Path::Root("resourceVersionMatch");
     let matching = request.query("resourceVersionMatch");
     let initial_events = request.query_flag("sendInitialEvents");
+    let (matching, initial_events) = if begins_anywhere(request) {
+        ("NotOlderThan", Some(true))
+    } else {
+        (matching, initial_events)
+    };
     let mut errors = Vec::new();
     let mut forbidden = |why: &str| errors.push(FieldError::forbidden(PATH, why));
-    if request.verb == crate::fault::Verb::Watch {
+    if request.verb == Verb::Watch {
         if initial_events.is_some() && matching != "NotOlderThan" {
             forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         }
@@ -112,10 +132,10 @@ fn check_match(request: &Request<'_>) -> Result<(), Status> {
             if matching != "NotOlderThan" {
                 errors.push(FieldError::not_supported(PATH, matching, &["NotOlderThan"]));
             }
-            if !request.query("continue").is_empty() {
-                let why = "resourceVersionMatch is forbidden when continue is provided";
-                errors.push(FieldError::forbidden(PATH, why));
-            }
+        }
+        if !request.query("continue").is_empty() {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(PATH, why));
         }
     } else {
         if !matching.is_empty() {
@@ -170,7 +190,11 @@ impl Selector {
             "metadata.namespace" => Cow::Borrowed(stored.namespace().unwrap_or("")),
             field => {
                 let object = object.get_or_init(|| Value::Object(served.read(stored)));
-                let pointer = format!("/{}", field.replace('.', "/"));
+                let pointer = match field {
+                    "name" => "/metadata/name".to_owned(),
+                    "source" => "/source/component".to_owned(),
+                    field => format!("/{}", field.replace('.', "/")),
+                };
                 Cow::Owned(match object.pointer(&pointer) {
                     Some(Value::String(text)) => text.clone(),
                     Some(Value::Null) | None => String::new(),

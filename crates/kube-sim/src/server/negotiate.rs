@@ -37,7 +37,12 @@ const META_VERSION: &str = "meta.k8s.io/v1";
 
 impl Form {
     /// Reads the `Accept` header; the first clause that can be served wins.
-    pub(super) fn of(request: &Request<'_>, shape: Shape, now: SystemTime) -> Result<Self, Status> {
+    pub(super) fn of(
+        request: &Request<'_>,
+        served: &Served,
+        shape: Shape,
+        now: SystemTime,
+    ) -> Result<Self, Status> {
         let form = document::negotiate(&request.parts.headers, |media, parameters| {
             if document::is_json(media) {
                 Self::of_parameters(parameters, shape, now)
@@ -45,7 +50,7 @@ impl Form {
                 None
             }
         });
-        let mut form = form.ok_or_else(not_acceptable)?;
+        let mut form = form.ok_or_else(|| not_acceptable(request, served, shape))?;
         if let Self::Table(options, _) = &mut form {
             options.include = IncludeObject::parse(request.query("includeObject"))?;
         }
@@ -118,7 +123,12 @@ impl Form {
     }
 
     /// A list as it goes over the wire.
-    pub(super) fn list(self, served: &Served, items: &[Arc<Stored>], metadata: Value) -> Vec<u8> {
+    pub(super) fn list(
+        self,
+        served: &Served,
+        items: &[Arc<Stored>],
+        mut metadata: Value,
+    ) -> Vec<u8> {
         if let Self::Table(options, now) = self {
             let objects = items
                 .iter()
@@ -133,6 +143,10 @@ impl Form {
                 served.resource.api_version(),
             ),
         };
+        if self == Self::Object && served.is_custom() && metadata.get("continue").is_none() {
+            // The server keeps this list as a map, in which the token is always set.
+            metadata["continue"] = "".into();
+        }
         let mut body = Vec::with_capacity(128 + items.len() * 512);
         let head = format!(
             "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":",
@@ -196,10 +210,34 @@ fn partial_head() -> Vec<u8> {
     bytes
 }
 
-fn not_acceptable() -> Status {
-    Status::new(
-        StatusCode::NOT_ACCEPTABLE,
-        "NotAcceptable",
-        "only the following media types are accepted: application/json",
-    )
+fn not_acceptable(request: &Request<'_>, served: &Served, shape: Shape) -> Status {
+    let accept = request.parts.headers.get(http::header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let refuse = |message| Status::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message);
+    let kind = &served.resource.kind;
+    match shape {
+        Shape::List if accept.contains("as=PartialObjectMetadata;") => {
+            let list = match served.is_custom() {
+                true => "unstructured.UnstructuredList".to_owned(),
+                false => format!("v1.{kind}List"),
+            };
+            refuse(format!(
+                "you requested PartialObjectMetadata, but the requested object is a list (*{list})"
+            ))
+        }
+        Shape::One if accept.contains("as=PartialObjectMetadataList;") => {
+            if served.is_custom() {
+                return Status::internal("content is not a list");
+            }
+            refuse(format!(
+                "you requested PartialObjectMetadataList, but the requested object is not a list \
+                 (*v1.{kind})"
+            ))
+        }
+        _ => refuse(
+            "only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf"
+                .to_owned(),
+        ),
+    }
 }

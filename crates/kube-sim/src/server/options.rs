@@ -5,26 +5,79 @@ use serde_json::Value;
 use super::request::Request;
 use crate::{
     field::{FieldError, Path},
+    patch::FieldValidation,
     status::{Named, Status},
 };
 
-/// Whether nothing is to be changed after all; `kind` is that of the options.
-pub(super) fn dry_run(request: &Request<'_>, kind: &str) -> Result<bool, Status> {
-    let values: Vec<&str> = request
-        .query_all("dryRun")
-        .filter(|value| !value.is_empty())
-        .collect();
-    check_dry_run(&values, kind)
+/// How something is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteOptions {
+    /// Whether nothing is to be changed after all.
+    pub(super) dry_run: bool,
+    /// How much the client minds fields that are not known.
+    pub(super) validation: FieldValidation,
 }
 
-/// The same for values from anywhere.
-pub(super) fn check_dry_run(values: &[&str], kind: &str) -> Result<bool, Status> {
-    if values.iter().any(|value| *value != "All") {
-        let value: Vec<Value> = values.iter().map(|value| Value::from(*value)).collect();
-        let error = FieldError::not_supported(Path::Root("dryRun"), value, &["All"]);
-        return Err(invalid(kind, &[error]));
+impl WriteOptions {
+    /// The options of a request; `kind` is what they are called.
+    pub(super) fn read(request: &Request<'_>, kind: &str) -> Result<Self, Status> {
+        let mut errors = Vec::new();
+        if kind == "PatchOptions" && request.query_flag("force").is_some() {
+            let why = "may not be specified for non-apply patch";
+            errors.push(FieldError::forbidden(Path::Root("force"), why));
+        }
+        // Nothing is done with the name, but the server has its length checked.
+        const LONGEST_MANAGER: usize = 128;
+        if request.query("fieldManager").len() > LONGEST_MANAGER {
+            let path = Path::Root("fieldManager");
+            errors.push(FieldError::too_long(path, LONGEST_MANAGER));
+        }
+        let dry_run: Vec<&str> = request.query_all("dryRun").collect();
+        errors.extend(dry_run_error(&dry_run));
+        let validation = match request.query("fieldValidation") {
+            "" | "Warn" => FieldValidation::Warn,
+            "Ignore" => FieldValidation::Ignore,
+            "Strict" => FieldValidation::Strict,
+            other => {
+                let path = Path::Root("fieldValidation");
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                errors.push(FieldError::not_supported(path, other, &supported));
+                FieldValidation::Strict
+            }
+        };
+        if errors.is_empty() {
+            Ok(Self {
+                dry_run: !dry_run.is_empty(),
+                validation,
+            })
+        } else {
+            Err(invalid(kind, &errors))
+        }
     }
-    Ok(!values.is_empty())
+}
+
+/// What is wrong with `dryRun`.
+pub(super) fn dry_run_error(values: &[&str]) -> Option<FieldError> {
+    if values.iter().all(|value| *value == "All") {
+        return None;
+    }
+    let value: Vec<Value> = values.iter().map(|value| Value::from(*value)).collect();
+    Some(FieldError::not_supported(
+        Path::Root("dryRun"),
+        value,
+        &["All"],
+    ))
+}
+
+/// A number in the query; nothing if it is not given.
+pub(super) fn number(request: &Request<'_>, name: &str) -> Result<Option<i64>, Status> {
+    match request.query(name) {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            let why = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+            Status::bad_request(why)
+        }),
+    }
 }
 
 /// 422 about options.

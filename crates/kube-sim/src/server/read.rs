@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     State,
     answer::{Answer, Refusal},
-    listing::ListOptions,
+    listing::{ListOptions, parse_revision},
     negotiate::{Form, Shape},
     request::Request,
 };
@@ -30,7 +30,7 @@ pub(super) fn get(
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, clock.now())?;
+    let form = Form::of(request, served, Shape::One, clock.now())?;
     let name = request.target.name.as_deref().unwrap_or("");
     let key = key(request.namespace(), name);
     let collection = &served.resource.storage;
@@ -38,7 +38,7 @@ pub(super) fn get(
         "0" => state.stale_revision(),
         "" => u64::MAX,
         text => {
-            check_future(state, text.parse().unwrap_or(0))?;
+            check_future(state, parse_revision(text).map_err(Status::internal)?)?;
             u64::MAX
         }
     };
@@ -61,7 +61,7 @@ pub(super) fn list(
     request: &Request<'_>,
     served: &Served,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::List, clock.now())?;
+    let form = Form::of(request, served, Shape::List, clock.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let page = Page::read(state, served, request.namespace(), &options)?;

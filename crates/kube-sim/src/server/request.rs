@@ -2,14 +2,11 @@
 
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE, request::Parts};
-use serde_json::Value;
 
-use super::answer::Refusal;
 use crate::{
     fault::{Target, Verb, verb},
     protobuf,
     status::Status,
-    store::object::Object,
 };
 
 /// A request that asks something of a resource.
@@ -80,42 +77,24 @@ impl<'a> Request<'a> {
             media
         }
     }
+}
 
-    /// The body as an object.
-    pub(super) fn object(&self) -> Result<Object, Refusal> {
-        let decoded = match self.content_type() {
-            "application/json" => return Ok(json_object(&self.body)?),
-            protobuf::MEDIA_TYPE => protobuf::decode(&self.body)?,
-            _ => return Err(protobuf::unsupported().into()),
-        };
-        match decoded {
-            Value::Object(object) => Ok(object),
-            _ => Err(protobuf::unsupported().into()),
+/// 415: the body is of a type that is not understood; `accepted` names what would be, if that is
+/// not what every object can be sent as.
+pub(super) fn unsupported_media_type(content_type: &str, accepted: &str) -> Status {
+    let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let refuse = |message: String| Status::new(code, "UnsupportedMediaType", message);
+    match content_type {
+        // The server would understand these.
+        "application/yaml" | "application/apply-patch+yaml" | protobuf::MEDIA_TYPE => {
+            refuse(format!("kube-sim does not understand {content_type} here"))
         }
-    }
-}
-
-/// Reads a JSON object.
-pub(super) fn json_object(bytes: &[u8]) -> Result<Object, Status> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Status::bad_request(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value",
-        )),
-        Err(error) => Err(Status::bad_request(format!(
-            "couldn't get version/kind; json parse error: {error}"
-        ))),
-    }
-}
-
-/// 415: the body is of a type that is not understood.
-pub(super) fn unsupported_media_type(accepted: &[&str]) -> Status {
-    Status::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "UnsupportedMediaType",
-        format!(
+        _ => refuse(format!(
             "the body of the request was in an unknown format - accepted media types include: {}",
-            accepted.join(", ")
-        ),
-    )
+            match accepted {
+                "" => "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+                accepted => accepted,
+            }
+        )),
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request::Parts};
+use serde_json::Value;
 
 use super::{
     ApiServer, State, Transaction,
@@ -13,12 +14,13 @@ use super::{
     update, watch,
 };
 use crate::{
-    discovery,
+    builtin, discovery,
     fault::Verb,
     openapi,
     registry::{Registry, Served},
+    resource::{Origin, Resource},
     status::Status,
-    strategy::Part,
+    strategy::{Part, Strategy},
 };
 
 /// Carries out a request.
@@ -29,7 +31,7 @@ pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
     let mut state = server.current();
     let Some(request) = Request::read(parts, body) else {
-        return document(&state.registry, parts);
+        return document(&state, parts);
     };
     let served = find(&state.registry, &request)?;
     let answer = serve(server, &mut state, &request, &served);
@@ -48,46 +50,71 @@ fn serve(
     let part = part(request, served)?;
     let clock = &server.shared.clock;
     match request.verb {
-        Verb::Get => read::get(state, clock, request, served),
-        Verb::List => read::list(state, clock, request, served),
-        Verb::Watch => watch::watch(server, state, request, served),
-        Verb::Create => {
-            create::create(&mut Transaction::of(state, clock, request), request, served)
-        }
-        Verb::Update => {
-            let transaction = &mut Transaction::of(state, clock, request);
-            update::put(transaction, request, served, part)
-        }
-        Verb::Patch => {
-            let transaction = &mut Transaction::of(state, clock, request);
-            update::patch(transaction, request, served, part)
-        }
-        Verb::Delete => {
-            delete::delete(&mut Transaction::of(state, clock, request), request, served)
-        }
-        Verb::DeleteCollection => {
-            delete::collection(&mut Transaction::of(state, clock, request), request, served)
-        }
-        Verb::NonResource => Err(method_not_allowed()),
+        Verb::Get => return read::get(state, clock, request, served),
+        Verb::List => return read::list(state, clock, request, served),
+        Verb::Watch => return watch::watch(server, state, request, served),
+        _ => {}
     }
+    let mut transaction = Transaction::of(state, clock, request);
+    let answer = match request.verb {
+        Verb::Create => create::create(&mut transaction, request, served),
+        Verb::Update => update::put(&mut transaction, request, served, part),
+        Verb::Patch => update::patch(&mut transaction, request, served, part),
+        Verb::Delete => delete::delete(&mut transaction, request, served),
+        Verb::DeleteCollection => delete::collection(&mut transaction, request, served),
+        _ => Err(method_not_allowed(request, served)),
+    };
+    let warnings = std::mem::take(&mut transaction.warnings);
+    Ok(answer.unwrap_or_else(Answer::from).with_warnings(&warnings))
 }
 
 /// The resource that a path names.
 fn find(registry: &Registry, request: &Request<'_>) -> Result<Arc<Served>, Refusal> {
     let target = &request.target;
-    let served = registry
-        .find(&target.group, &target.version, &target.resource)
-        .ok_or_else(Refusal::unserved)?;
+    let Some(served) = registry.find(&target.group, &target.version, &target.resource) else {
+        return Err(unknown(registry, request));
+    };
     let fits = match (&target.namespace, &target.name) {
         (Some(_), _) => served.resource.namespaced,
         // A namespaced kind can be listed and watched everywhere, and nothing else.
         (None, Some(_)) => !served.resource.namespaced,
-        (None, None) => true,
+        (None, None) => {
+            !served.resource.namespaced || matches!(request.verb, Verb::List | Verb::Watch)
+        }
     };
-    if !fits {
-        return Err(Refusal::unserved());
+    if fits {
+        return Ok(Arc::clone(served));
     }
-    Ok(Arc::clone(served))
+    // There is something at the place of a collection, if only to be read.
+    Err(if target.name.is_none() && !served.is_custom() {
+        method_not_allowed(request, served)
+    } else if served.is_custom() {
+        Refusal::unserved()
+    } else {
+        no_resource()
+    })
+}
+
+/// There is no such resource: in a group that is built in that is a `Status`.
+fn unknown(registry: &Registry, request: &Request<'_>) -> Refusal {
+    let target = &request.target;
+    let is_built_in = registry.all().iter().any(|served| {
+        !served.is_custom()
+            && served.resource.group == target.group
+            && served.resource.version == target.version
+    });
+    if is_built_in {
+        no_resource()
+    } else {
+        Refusal::unserved()
+    }
+}
+
+fn no_resource() -> Refusal {
+    let message = "the server could not find the requested resource";
+    Status::new(StatusCode::NOT_FOUND, "NotFound", message)
+        .with_details()
+        .into()
 }
 
 /// The part of the object that a path names.
@@ -96,48 +123,80 @@ fn part(request: &Request<'_>, served: &Served) -> Result<Part, Refusal> {
         None => Part::Main,
         Some("status") if served.resource.status => Part::Status,
         Some("finalize") if served.resource.kind == "Namespace" => Part::Finalize,
-        Some(_) => return Err(Refusal::unserved()),
-    };
-    let allowed = match request.verb {
-        Verb::Create | Verb::Delete => part == Part::Main,
-        Verb::DeleteCollection => {
-            // What is namespaced is deleted namespace by namespace.
-            request.namespace().is_some() || !served.resource.namespaced
+        Some(_) if served.is_custom() => {
+            // As if it were the object that is not there.
+            let name = request.target.name.as_deref().unwrap_or("");
+            return Err(Status::not_found(served.named(name)).into());
         }
-        Verb::Get | Verb::Patch => part != Part::Finalize,
-        Verb::NonResource => false,
-        _ => true,
+        Some(_) => return Err(no_resource()),
     };
-    if !allowed {
-        return Err(method_not_allowed());
-    }
+    let custom = served.is_custom();
     let named = request.target.name.is_some();
-    match request.verb {
-        Verb::Create if named => Err(method_not_allowed()),
-        Verb::Update | Verb::Patch if !named => Err(method_not_allowed()),
-        _ => Ok(part),
+    let is_head = request.parts.method == Method::HEAD;
+    let allowed = match request.verb {
+        // A custom resource does not mind a name in the path.
+        Verb::Create => part == Part::Main && (custom || !named),
+        Verb::Update | Verb::Patch if !named && custom => {
+            return Err(Status::bad_request("name must be provided").into());
+        }
+        Verb::Update => named,
+        Verb::Patch => named && part != Part::Finalize,
+        Verb::Delete => part == Part::Main,
+        Verb::Get => part != Part::Finalize && (custom || !is_head),
+        Verb::List | Verb::Watch => custom || !is_head,
+        Verb::DeleteCollection => !matches!(served.strategy, Strategy::Namespace),
+        Verb::NonResource => false,
+    };
+    if allowed {
+        Ok(part)
+    } else {
+        Err(method_not_allowed(request, served))
     }
 }
 
-fn method_not_allowed() -> Refusal {
-    Status::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "MethodNotAllowed",
-        "the server does not allow this method on the requested resource",
-    )
-    .into()
+fn method_not_allowed(request: &Request<'_>, served: &Served) -> Refusal {
+    let code = StatusCode::METHOD_NOT_ALLOWED;
+    let reason = "MethodNotAllowed";
+    if !served.is_custom() {
+        let message = "the server does not allow this method on the requested resource";
+        return Status::new(code, reason, message).with_details().into();
+    }
+    let named = served.named("");
+    let message = format!(
+        "{} is not supported on resources of kind \"{}\"",
+        request.verb,
+        named.qualified()
+    );
+    let mut status = Status::new(code, reason, message);
+    for (key, value) in named.details() {
+        status = status.with_detail(&key, value);
+    }
+    status.into()
 }
 
 /// What is asked of the server itself.
-fn document(registry: &Registry, parts: &Parts) -> Result<Answer, Refusal> {
+fn document(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
     if parts.method != Method::GET {
         return Err(Refusal::unserved());
     }
-    let resources = registry.visible();
+    let resources = state.registry.visible();
+    let schema = |resource: &Resource| schema(state, resource);
     let (path, headers) = (parts.uri.path(), &parts.headers);
     let query = parts.uri.query().unwrap_or("");
     discovery::answer(path, headers, &resources)
-        .or_else(|| openapi::answer(path, query, headers, &resources, |_| None))
+        .or_else(|| openapi::answer(path, query, headers, &resources, schema))
         .map(Answer::from)
         .ok_or_else(Refusal::unserved)
+}
+
+/// The schema of a custom resource, as it stands in its definition.
+fn schema(state: &State, resource: &Resource) -> Option<Value> {
+    let Origin::Definition { name, .. } = &resource.origin else {
+        return None;
+    };
+    let definition = Value::Object(state.store.get(builtin::DEFINITIONS, name)?.object());
+    let versions = definition.pointer("/spec/versions")?.as_array()?;
+    let named = |version: &&Value| version["name"] == *resource.version;
+    let version = versions.iter().find(named)?;
+    version.pointer("/schema/openAPIV3Schema").cloned()
 }

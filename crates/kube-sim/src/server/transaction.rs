@@ -26,6 +26,8 @@ pub(crate) struct Transaction<'s> {
     pub(super) dry_run: bool,
     /// The options of a DELETE.
     pub(super) options: Option<Value>,
+    /// What the client is warned of.
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'s> Transaction<'s> {
@@ -37,6 +39,7 @@ impl<'s> Transaction<'s> {
             verb: request.verb,
             dry_run: false,
             options: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -59,6 +62,7 @@ impl<'s> Transaction<'s> {
             verb,
             dry_run: false,
             options: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -85,21 +89,30 @@ impl<'s> Transaction<'s> {
         mut object: Object,
     ) -> Arc<Stored> {
         if self.dry_run {
-            return Arc::new(served.write(key, &object));
+            return self.unsaved(served, key, &object);
         }
         let revision = self.state.store.revision() + 1;
         metadata_mut(&mut object).insert("resourceVersion".to_owned(), revision.to_string().into());
-        let storage = match served.strategy.stores() {
-            true => None,
-            false => self.state.registry.storage(&served.resource.storage),
-        };
-        let storage = storage.unwrap_or(served);
-        let stored = Arc::new(storage.write(key, &object));
+        let stored = self.unsaved(served, key, &object);
         self.state
             .store
             .put(&served.resource.storage, Arc::clone(&stored));
         self.told(served, before, Some(&stored));
         stored
+    }
+
+    /// An object as it would be stored.
+    pub(super) fn unsaved(
+        &self,
+        served: &Arc<Served>,
+        key: Arc<str>,
+        object: &Object,
+    ) -> Arc<Stored> {
+        let storage = match served.strategy.stores() {
+            true => None,
+            false => self.state.registry.storage(&served.resource.storage),
+        };
+        Arc::new(storage.unwrap_or(served).write(key, object))
     }
 
     /// Takes an object away and tells everybody. The answer is its last state, as of its removal.

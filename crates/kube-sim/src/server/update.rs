@@ -8,19 +8,20 @@ use serde_json::Value;
 use super::{
     Transaction,
     answer::{Answer, Refusal},
-    create,
+    create, decode,
     negotiate::{Form, Shape},
-    options,
+    options::WriteOptions,
     request::{Request, unsupported_media_type},
     transaction::generation,
 };
 use crate::{
     field::{FieldError, Path},
-    patch::{self, FieldValidation, PatchKind},
+    patch::{self, PatchKind},
     registry::Served,
     status::Status,
     store::object::{Object, Stored, key, text},
     strategy::{Part, Strategy, metadata, metadata_mut, put as put_field},
+    validate,
 };
 
 /// PUT of an object, or of a part.
@@ -30,13 +31,18 @@ pub(super) fn put(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
-    transaction.dry_run = options::dry_run(request, "UpdateOptions")?;
-    let mut object = request.object()?;
-    create::check_type(served, &mut object)?;
-    create::check_namespace(request.namespace(), &mut object)?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "UpdateOptions")?;
+    transaction.dry_run = dry_run;
+    let decoded = decode::body(request, served, validation)?;
+    transaction.warnings.extend(decoded.warnings);
+    let mut object = decoded.object;
     let name = request.target.name.as_deref().unwrap_or("");
-    check_name(&mut object, name)?;
+    check_name(&object, name)?;
+    create::check_namespace(request.namespace(), &mut object)?;
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         if part == Part::Main && served.strategy.allows_create_on_update() {
             let stored = create::new_object(transaction, served, request.namespace(), object)?;
@@ -47,6 +53,7 @@ pub(super) fn put(
         }
         return Err(Status::not_found(served.named(name)).into());
     };
+    check_uid(served, &stored, &object)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
 }
@@ -58,11 +65,15 @@ pub(super) fn patch(
     served: &Arc<Served>,
     part: Part,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, transaction.now())?;
+    let form = Form::of(request, served, Shape::One, transaction.now())?;
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
-        .ok_or_else(|| unsupported_patch(served))?;
-    transaction.dry_run = options::dry_run(request, "PatchOptions")?;
+        .ok_or_else(|| unsupported_patch(served, request.content_type()))?;
+    let WriteOptions {
+        dry_run,
+        validation,
+    } = WriteOptions::read(request, "PatchOptions")?;
+    transaction.dry_run = dry_run;
     let name = request.target.name.as_deref().unwrap_or("");
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         return Err(Status::not_found(served.named(name)).into());
@@ -73,47 +84,58 @@ pub(super) fn patch(
         &served.resource.kind,
         &current,
         &request.body,
-        FieldValidation::Warn,
+        validation,
     )?;
-    let Value::Object(mut object) = patched.object else {
-        return Err(Status::bad_request("the patched object is no object").into());
-    };
-    create::check_type(served, &mut object)?;
+    let decoded = decode::patched(patched, served, validation)?;
+    transaction.warnings.extend(decoded.warnings);
+    let mut object = decoded.object;
+    check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
-    check_name(&mut object, name)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
 }
 
 /// 415: patches are of other types.
-fn unsupported_patch(served: &Served) -> Status {
-    let accepted: &[&str] = if served.is_custom() {
-        &[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-        ]
-    } else {
-        &[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-        ]
-    };
-    unsupported_media_type(accepted)
+fn unsupported_patch(served: &Served, content_type: &str) -> Refusal {
+    if served.is_custom() || content_type == "application/apply-patch+yaml" {
+        let accepted = "application/json-patch+json, application/merge-patch+json, \
+                        application/apply-patch+yaml";
+        return unsupported_media_type(content_type, accepted).into();
+    }
+    let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Status::new(code, "UnsupportedMediaType", "415: Unsupported Media Type")
+        .with_details()
+        .into()
 }
 
-/// Whether the object has the name in the path; sets the name.
-fn check_name(object: &mut Object, name: &str) -> Result<(), Status> {
-    let metadata = metadata_mut(object);
-    let sent = text(metadata, "name");
-    if sent.is_empty() {
-        metadata.insert("name".to_owned(), name.into());
-    } else if sent != name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({sent}) does not match the name on the URL ({name})"
-        )));
+/// Whether the object has the name in the path.
+fn check_name(object: &Object, name: &str) -> Result<(), Status> {
+    let sent = text(metadata(object), "name");
+    if sent == name {
+        return Ok(());
     }
-    Ok(())
+    Err(Status::bad_request(if sent.is_empty() {
+        format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    } else {
+        format!("the name of the object ({sent}) does not match the name on the URL ({name})")
+    }))
+}
+
+/// Whether a PUT is about the very object that there is.
+fn check_uid(served: &Served, stored: &Stored, object: &Object) -> Result<(), Status> {
+    let uid = text(metadata(object), "uid");
+    if uid.is_empty() || *uid == *stored.uid {
+        return Ok(());
+    }
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+        served.storage_key(&stored.key),
+        stored.uid
+    );
+    Err(Status::conflict(served.named(stored.name()), &why))
 }
 
 /// Carries out an update: preconditions, what may not be changed, validation, and the write.
@@ -127,8 +149,8 @@ pub(super) fn update(
     mut new: Object,
     part: Part,
 ) -> Result<Arc<Stored>, Status> {
-    check_preconditions(served, stored, &mut new)?;
-    let old = served.read(stored);
+    check_revision(served, stored, &new)?;
+    let old = served.treated(stored);
     keep_system_fields(&mut new, &old);
     served.strategy.prepare_update(&mut new, &old, part);
     if served.strategy.has_generation() {
@@ -143,11 +165,7 @@ pub(super) fn update(
     if new == old {
         return Ok(Arc::clone(stored));
     }
-    let (new, old) = (Value::Object(new), Value::Object(old));
-    check(served, &new, &old, stored.name())?;
-    let Value::Object(new) = new else {
-        unreachable!("it was made of an object");
-    };
+    let new = check(transaction, served, new, old, part)?;
     Ok(write(transaction, served, stored, new))
 }
 
@@ -160,41 +178,40 @@ pub(crate) fn write(
     new: Object,
 ) -> Arc<Stored> {
     if is_finished(served, &new) {
-        let shown = served.write(Arc::clone(&stored.key), &new);
+        let shown = transaction.unsaved(served, Arc::clone(&stored.key), &new);
         transaction.remove(served, stored);
-        return Arc::new(shown);
+        return shown;
     }
     transaction.commit(served, Arc::clone(&stored.key), Some(stored), new)
 }
 
-fn check_preconditions(served: &Served, stored: &Stored, new: &mut Object) -> Result<(), Status> {
-    let metadata = metadata_mut(new);
-    let uid = text(metadata, "uid");
-    if !uid.is_empty() && *uid != *stored.uid {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            stored.uid
-        );
-        return Err(Status::conflict(served.named(stored.name()), &why));
-    }
-    let revision = text(metadata, "resourceVersion");
-    if matches!(revision, "" | "0") {
+fn check_revision(served: &Served, stored: &Stored, new: &Object) -> Result<(), Status> {
+    let revision = match text(metadata(new), "resourceVersion") {
+        "" => 0,
+        revision => parse_revision(revision)?,
+    };
+    if revision == 0 {
         if served.strategy.allows_unconditional_update() {
             return Ok(());
         }
-        let error = FieldError::invalid(
-            Path::Root("metadata").child("resourceVersion"),
-            0,
-            "must be specified for an update",
-        );
-        return Err(Status::invalid(served.kind_named(stored.name()), &[error]));
+        let metadata = Path::Root("metadata");
+        let path = metadata.child("resourceVersion");
+        let error = FieldError::invalid(path, 0, "must be specified for an update");
+        return Err(Status::invalid(served.named(stored.name()), &[error]));
     }
-    if revision.parse() != Ok(stored.revision) {
+    if revision != stored.revision {
         let why = "the object has been modified; please apply your changes to the latest version \
                    and try again";
         return Err(Status::conflict(served.named(stored.name()), why));
     }
     Ok(())
+}
+
+fn parse_revision(revision: &str) -> Result<u64, Status> {
+    revision.parse().map_err(|_| {
+        let why = format!("strconv.ParseUint: parsing {revision:?}: invalid syntax");
+        Status::internal(why)
+    })
 }
 
 /// Puts back what an update cannot change without being told so.
@@ -204,8 +221,11 @@ fn keep_system_fields(new: &mut Object, old: &Object) {
     for field in ["selfLink", "managedFields"] {
         metadata.remove(field);
     }
-    for field in ["creationTimestamp", "generation", "uid"] {
+    for field in ["creationTimestamp", "generation"] {
         put_field(metadata, field, kept.get(field).cloned());
+    }
+    if text(metadata, "uid").is_empty() {
+        put_field(metadata, "uid", kept.get("uid").cloned());
     }
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         if let Some(value) = kept.get(field) {
@@ -214,13 +234,38 @@ fn keep_system_fields(new: &mut Object, old: &Object) {
     }
 }
 
-fn check(served: &Served, new: &Value, old: &Value, name: &str) -> Result<(), Status> {
-    let namespaced = served.resource.namespaced;
-    let errors = served.strategy.validate_update(new, old, namespaced);
+/// Validates an object that takes the place of another.
+fn check(
+    transaction: &mut Transaction<'_>,
+    served: &Served,
+    new: Object,
+    old: Object,
+    part: Part,
+) -> Result<Object, Status> {
+    let (mut new, old) = (Value::Object(new), Value::Object(old));
+    transaction
+        .warnings
+        .extend(validate::duplicate_owners(&mut new));
+    let errors = match served.type_errors(&new) {
+        errors if errors.is_empty() => {
+            let namespaced = served.resource.namespaced;
+            served
+                .strategy
+                .validate_update(&new, &old, namespaced, part)
+        }
+        errors => errors,
+    };
     if errors.is_empty() {
-        return Ok(());
+        let warnings = served.strategy.warnings(&new, Some(&old));
+        transaction.warnings.extend(warnings);
     }
-    Err(Status::invalid(served.kind_named(name), &errors))
+    let Value::Object(new) = new else {
+        unreachable!("it was made of an object");
+    };
+    if errors.is_empty() {
+        return Ok(new);
+    }
+    Err(served.invalid(&new, &errors))
 }
 
 /// Whether nothing holds an object any more that is being deleted.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -43,7 +43,7 @@ pub(super) fn watch(
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, Shape::One, server.now())?;
+    let form = Form::of(request, served, Shape::One, server.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let Some(collection) = state.store.collection(&served.resource.storage) else {
@@ -71,18 +71,18 @@ pub(super) fn watch(
         over: false,
     };
     watcher.plan_bookmark();
-    let wants_initial = options
-        .initial_events
-        .unwrap_or(matches!(options.revision, None | Some(0)));
+    let wants_initial = options.initial_events == Some(true);
     match options.revision {
         _ if wants_initial => {
-            check_future(state, options.revision.unwrap_or(0))?;
             let at = match options.revision {
                 Some(0) => state.stale_revision(),
                 _ => state.store.revision(),
             };
-            watcher.begin_with_all(state, at);
-            if options.initial_events == Some(true) && options.bookmarks {
+            match check_future(state, options.revision.unwrap_or(0)) {
+                Ok(()) => watcher.begin_with_all(state, at),
+                Err(status) => watcher.fail(&status),
+            }
+            if options.bookmarks && !watcher.over {
                 watcher.push_bookmark(true);
             }
         }
@@ -244,8 +244,12 @@ impl Watcher {
     /// What came after the place of this watch has been forgotten.
     fn expire(&mut self, oldest: u64) {
         let message = format!("too old resource version: {} ({oldest})", self.seen);
-        let object: Value = Status::expired(message).to_json();
-        let event = json!({ "type": "ERROR", "object": object });
+        self.fail(&Status::expired(message));
+    }
+
+    /// Ends with an error, of which the client learns in the stream.
+    fn fail(&mut self, status: &Status) {
+        let event = json!({ "type": "ERROR", "object": status.to_json() });
         self.ready.push_back(Bytes::from(format!("{event}\n")));
         self.over = true;
     }

@@ -3,9 +3,9 @@
 //! The form is that of `k8s.io/apiserver/pkg/storage/continue.go`, so that a token of another
 //! form is refused in the same words.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::status::Status;
+use crate::{base64, json, status::Status};
 
 /// What a continue token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,19 +23,22 @@ impl Token {
             None => Value::from(-1),
         };
         let start = format!("{}\0", self.after);
-        let token = json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": start });
-        base64_url(token.to_string().as_bytes())
+        let token = serde_json::json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": start });
+        base64::url(token.to_string().as_bytes())
     }
 
     pub(crate) fn decode(text: &str) -> Result<Self, Status> {
-        let bad = |why: &str| Status::bad_request(format!("continue key is not valid: {why}"));
-        let bytes = from_base64_url(text).ok_or_else(|| bad("illegal base64 data"))?;
-        let token: Value =
-            serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
+        let bad = |why: &str| {
+            Status::bad_request(format!(
+                "invalid continue token: continue key is not valid: {why}"
+            ))
+        };
+        let bytes = base64::from_url(text).ok_or_else(|| bad("illegal base64 data"))?;
+        let token = json::parse(&bytes).map_err(|why| bad(&why))?.value;
         if token["v"] != "meta.k8s.io/v1" {
             return Err(bad(&format!(
                 "server does not recognize this encoded version {}",
-                token["v"]
+                token["v"].as_str().unwrap_or_default()
             )));
         }
         let revision = match token["rv"].as_i64() {
@@ -54,37 +57,6 @@ impl Token {
         let after = start.strip_suffix('\0').unwrap_or(start).to_owned();
         Ok(Self { revision, after })
     }
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// RFC 4648 base64url without padding.
-fn base64_url(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes(group);
-        for digit in 0..=chunk.len() {
-            let index = bits >> (18 - 6 * digit) & 63;
-            text.push(char::from(ALPHABET[index as usize]));
-        }
-    }
-    text
-}
-
-fn from_base64_url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for chunk in text.as_bytes().chunks(4) {
-        let mut bits = 0_u32;
-        for (digit, character) in chunk.iter().enumerate() {
-            let index = ALPHABET.iter().position(|known| known == character)?;
-            bits |= u32::try_from(index).ok()? << (18 - 6 * digit);
-        }
-        let count = chunk.len().checked_sub(1).filter(|count| *count > 0)?;
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..=count]);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The content of ConfigMaps, Events, Leases, Namespaces, Secrets and ServiceAccounts.
+//! The content of `ConfigMap`s, `Event`s, `Lease`s, `Namespace`s, `Secret`s and `ServiceAccount`s.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::{BuiltIn, EventGroup, metadata_of, name};
 use crate::field::{FieldError, Path};
 use crate::json;
 
-/// What fits into a ConfigMap or a Secret.
+/// What fits into a `ConfigMap` or a `Secret`.
 const DATA_MAX: usize = 1024 * 1024;
 const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 
@@ -91,7 +91,7 @@ pub(super) fn update(kind: BuiltIn, new: &Value, old: &Value) -> Vec<FieldError>
     }
 }
 
-fn core_metadata(object: &Value, namespaced: bool, rule: NameRule) -> Vec<FieldError> {
+fn core_metadata(object: &Value, namespaced: bool, rule: NameRule<'_>) -> Vec<FieldError> {
     let mut errors = metadata::validate(metadata_of(object), namespaced, rule);
     errors.extend(metadata::unqualified_finalizers(metadata_of(object)));
     errors

@@ -17,7 +17,9 @@ const STANDARD_FINALIZERS: [&str; 3] = ["orphan", "foregroundDeletion", "kuberne
 
 /// What the name of an object must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NameRule {
+pub(crate) enum NameRule<'a> {
+    /// This name, that of a definition, which must be a subdomain.
+    Definition(&'a str),
     Label,
     PathSegment,
     Subdomain,
@@ -25,19 +27,30 @@ pub(crate) enum NameRule {
 
 type Fields = Map<String, Value>;
 
-impl NameRule {
+impl NameRule<'_> {
     fn check(self, name: &str) -> Vec<String> {
         match self {
             Self::Label => name::dns_label(name),
             Self::PathSegment => name::path_segment(name),
             Self::Subdomain => name::dns_subdomain(name),
+            Self::Definition(expected) => {
+                let mut errors = name::dns_subdomain(name);
+                errors.extend(wrong_name(name, expected));
+                errors
+            }
         }
     }
 
     /// What a name begins with that is completed by the server may end with a dash.
     fn check_prefix(self, prefix: &str) -> Vec<String> {
-        if self == Self::PathSegment {
-            return name::path_segment_prefix(prefix);
+        match self {
+            Self::PathSegment => return name::path_segment_prefix(prefix),
+            Self::Definition(expected) => {
+                let mut errors = NameRule::Subdomain.check_prefix(prefix);
+                errors.extend(wrong_name(prefix, expected));
+                return errors;
+            }
+            Self::Label | Self::Subdomain => {}
         }
         match prefix.strip_suffix('-') {
             Some(rest) if !rest.is_empty() => {
@@ -51,8 +64,12 @@ impl NameRule {
     }
 }
 
+fn wrong_name(name: &str, expected: &str) -> Option<String> {
+    (name != expected).then(|| "must be spec.names.plural+\".\"+spec.group".to_owned())
+}
+
 /// What is wrong with the metadata of any object.
-pub(super) fn validate(metadata: &Fields, namespaced: bool, rule: NameRule) -> Vec<FieldError> {
+pub(super) fn validate(metadata: &Fields, namespaced: bool, rule: NameRule<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let generate_name = text(metadata, "generateName");
     if !generate_name.is_empty() {

@@ -136,7 +136,7 @@ fn too_long(value: &str, max: usize, unit: &str) -> Vec<String> {
     }
 }
 
-/// A key of a ConfigMap or a Secret, which may become a file.
+/// A key of a `ConfigMap` or a `Secret`, which may become a file.
 pub(crate) fn config_key(key: &str) -> Vec<String> {
     let mut errors = too_long(key, SUBDOMAIN_MAX, "characters");
     let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

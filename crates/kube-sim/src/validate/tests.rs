@@ -10,7 +10,7 @@ const KEY: &str = "must consist of alphanumeric characters, '-', '_' or '.', and
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const UNQUALIFIED: &str = "name is neither a standard finalizer name nor is it fully qualified";
 
-fn object(metadata: Value) -> Value {
+fn object(metadata: &Value) -> Value {
     let mut object = json!({"metadata": {"name": "a", "namespace": "default"}});
     let fields = metadata.as_object().cloned().unwrap_or_default();
     object["metadata"]
@@ -20,9 +20,9 @@ fn object(metadata: Value) -> Value {
     object
 }
 
-/// Both a custom resource and a ConfigMap are refused like this.
+/// Both a custom resource and a `ConfigMap` are refused like this.
 #[track_caller]
-fn check(metadata: Value, expected: &str) {
+fn check(metadata: &Value, expected: &str) {
     let object = object(metadata);
     let custom = create_custom(&object, true, Vec::new());
     assert_eq!(FieldError::summary(&custom), expected);
@@ -36,26 +36,26 @@ fn check(metadata: Value, expected: &str) {
 fn names_are_checked() {
     let long = "x".repeat(254);
     check(
-        json!({"name": ""}),
+        &json!({"name": ""}),
         "metadata.name: Required value: name or generateName is required",
     );
     for bad in ["A", "a_b", ".", "..", "a/b", "a%b", "-a", "a."] {
         let expected = format!("metadata.name: Invalid value: \"{bad}\": {SUBDOMAIN}");
-        check(json!({"name": bad}), &expected);
+        check(&json!({"name": bad}), &expected);
     }
     check(
-        json!({"name": long}),
+        &json!({"name": long}),
         &format!("metadata.name: Invalid value: \"{long}\": must be no more than 253 characters"),
     );
     check(
-        json!({"generateName": "A"}),
+        &json!({"generateName": "A"}),
         &format!("metadata.generateName: Invalid value: \"A\": {SUBDOMAIN}"),
     );
     check(
-        json!({"generateName": "-"}),
+        &json!({"generateName": "-"}),
         &format!("metadata.generateName: Invalid value: \"-\": {SUBDOMAIN}"),
     );
-    check(json!({"generateName": "a--"}), "[]");
+    check(&json!({"generateName": "a--"}), "[]");
     let namespace = |name: &str| create(BuiltIn::Namespace, &json!({"metadata": {"name": name}}));
     assert_eq!(
         FieldError::summary(&namespace("A")),
@@ -71,66 +71,66 @@ fn names_are_checked() {
 fn labels_and_annotations_are_checked() {
     let long = "x".repeat(64);
     check(
-        json!({"labels": {"a/b/c": "d"}}),
+        &json!({"labels": {"a/b/c": "d"}}),
         &format!(
             "metadata.labels: Invalid value: \"a/b/c\": a valid label key {KEY} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ),
     );
     check(
-        json!({"labels": {"a": long}}),
+        &json!({"labels": {"a": long}}),
         &format!("metadata.labels: Invalid value: \"{long}\": must be no more than 63 bytes"),
     );
     check(
-        json!({"labels": {"A B": "x y"}}),
+        &json!({"labels": {"A B": "x y"}}),
         &format!(
             "[metadata.labels: Invalid value: \"A B\": name part {KEY}, metadata.labels: Invalid value: \"x y\": {VALUE}]"
         ),
     );
     check(
-        json!({"labels": {"": "x"}}),
+        &json!({"labels": {"": "x"}}),
         &format!(
             "[metadata.labels: Invalid value: \"\": name part must be non-empty, metadata.labels: Invalid value: \"\": name part {KEY}]"
         ),
     );
-    check(json!({"annotations": {"A.B/c": "d"}}), "[]");
+    check(&json!({"annotations": {"A.B/c": "d"}}), "[]");
     check(
-        json!({"annotations": {"a": "x".repeat(300_000)}}),
+        &json!({"annotations": {"a": "x".repeat(300_000)}}),
         "metadata.annotations: Too long: may not be more than 262144 bytes",
     );
 }
 
 #[test]
 fn finalizers_are_checked() {
-    let custom = |finalizers: Value| {
-        let object = object(json!({"finalizers": finalizers}));
+    let custom = |finalizers: &Value| {
+        let object = object(&json!({"finalizers": finalizers}));
         FieldError::summary(&create_custom(&object, true, Vec::new()))
     };
-    let core = |finalizers: Value| {
-        let object = object(json!({"finalizers": finalizers}));
+    let core = |finalizers: &Value| {
+        let object = object(&json!({"finalizers": finalizers}));
         FieldError::summary(&create(BuiltIn::ConfigMap, &object))
     };
     for good in ["x/y", "x.y/z", "kubernetes", "orphan"] {
         assert_eq!(
-            (custom(json!([good])), core(json!([good]))),
+            (custom(&json!([good])), core(&json!([good]))),
             ("[]".to_owned(), "[]".to_owned())
         );
     }
-    assert_eq!(custom(json!(["x", "a.b"])), "[]");
+    assert_eq!(custom(&json!(["x", "a.b"])), "[]");
     assert_eq!(
-        core(json!(["x", "x"])),
+        core(&json!(["x", "x"])),
         format!(
             "[metadata.finalizers[0]: Invalid value: \"x\": {UNQUALIFIED}, metadata.finalizers[1]: Invalid value: \"x\": {UNQUALIFIED}]"
         )
     );
     check(
-        json!({"finalizers": [format!("x.y/{}", "z".repeat(64))]}),
+        &json!({"finalizers": [format!("x.y/{}", "z".repeat(64))]}),
         &format!(
             "metadata.finalizers: Invalid value: \"x.y/{}\": name part must be no more than 63 bytes",
             "z".repeat(64)
         ),
     );
     check(
-        json!({"finalizers": ["orphan", "foregroundDeletion"]}),
+        &json!({"finalizers": ["orphan", "foregroundDeletion"]}),
         "metadata.finalizers: Invalid value: [\"orphan\",\"foregroundDeletion\"]: finalizer orphan and foregroundDeletion cannot be both set",
     );
 }
@@ -151,19 +151,19 @@ fn finalizers_without_a_prefix_are_warned_of() {
 #[test]
 fn owners_are_checked() {
     check(
-        json!({"ownerReferences": [{}]}),
+        &json!({"ownerReferences": [{}]}),
         "[metadata.ownerReferences.apiVersion: Invalid value: \"\": version must not be empty, metadata.ownerReferences.kind: Invalid value: \"\": must not be empty, metadata.ownerReferences.name: Invalid value: \"\": must not be empty, metadata.ownerReferences.uid: Invalid value: \"\": must not be empty]",
     );
     check(
-        json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}]}),
+        &json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}]}),
         "metadata.ownerReferences: Invalid value: {\"apiVersion\":\"v1\",\"kind\":\"Event\",\"name\":\"e\",\"uid\":\"u\"}: /v1, Kind=Event is disallowed from being an owner",
     );
     check(
-        json!({"ownerReferences": [{"apiVersion": "a/b/c", "kind": "X", "name": "e", "uid": "u"}]}),
+        &json!({"ownerReferences": [{"apiVersion": "a/b/c", "kind": "X", "name": "e", "uid": "u"}]}),
         "metadata.ownerReferences.apiVersion: Invalid value: \"a/b/c\": version must not be empty",
     );
     check(
-        json!({"ownerReferences": [
+        &json!({"ownerReferences": [
             {"apiVersion": "v1", "kind": "X", "name": "e", "uid": "u", "controller": true},
             {"apiVersion": "v1", "kind": "X", "name": "f", "uid": "v", "controller": true},
         ]}),
@@ -174,7 +174,7 @@ fn owners_are_checked() {
 #[test]
 fn owners_are_taken_once() {
     let owner = json!({"apiVersion": "v1", "kind": "X", "name": "e", "uid": "u"});
-    let mut object = object(json!({"ownerReferences": [owner, owner]}));
+    let mut object = object(&json!({"ownerReferences": [owner, owner]}));
     let warning = duplicate_owners(&mut object).expect("they are the same");
     assert!(
         warning.ends_with("duplicate UID(s) observed: u"),
@@ -185,10 +185,10 @@ fn owners_are_taken_once() {
 }
 
 /// What is wrong with an update of a terminating object, and how often the causes say so for a
-/// custom resource and for a ConfigMap.
+/// custom resource and for a `ConfigMap`.
 #[track_caller]
-fn check_update(change: Value, expected: &str, causes: (usize, usize)) {
-    let old = object(json!({
+fn check_update(change: &Value, expected: &str, causes: (usize, usize)) {
+    let old = object(&json!({
         "uid": "1", "resourceVersion": "5", "finalizers": ["x.y/a"],
         "deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0,
     }));
@@ -207,26 +207,26 @@ fn check_update(change: Value, expected: &str, causes: (usize, usize)) {
 
 #[test]
 fn updates_are_checked() {
-    check_update(json!({}), "[]", (0, 0));
+    check_update(&json!({}), "[]", (0, 0));
     check_update(
-        json!({"finalizers": ["x.y/a", "x.y/c", "q.r/d"]}),
+        &json!({"finalizers": ["x.y/a", "x.y/c", "q.r/d"]}),
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"q.r/d\", \"x.y/c\"}",
         (2, 2),
     );
-    check_update(json!({"finalizers": []}), "[]", (0, 0));
-    check_update(json!({"labels": {"a": "b"}}), "[]", (0, 0));
+    check_update(&json!({"finalizers": []}), "[]", (0, 0));
+    check_update(&json!({"labels": {"a": "b"}}), "[]", (0, 0));
     check_update(
-        json!({"labels": {"a": "x/y"}}),
+        &json!({"labels": {"a": "x/y"}}),
         &format!("metadata.labels: Invalid value: \"x/y\": {VALUE}"),
         (3, 4),
     );
     check_update(
-        json!({"uid": "2"}),
+        &json!({"uid": "2"}),
         "metadata.uid: Invalid value: \"2\": field is immutable",
         (2, 2),
     );
     check_update(
-        json!({"deletionGracePeriodSeconds": 77}),
+        &json!({"deletionGracePeriodSeconds": 77}),
         "metadata.deletionGracePeriodSeconds: Invalid value: 77: field is immutable",
         (2, 2),
     );
@@ -234,8 +234,8 @@ fn updates_are_checked() {
 
 #[test]
 fn the_content_of_core_kinds_is_checked() {
-    let with = |content: Value| {
-        let mut object = object(json!({}));
+    let with = |content: &Value| {
+        let mut object = object(&json!({}));
         let content = content.as_object().cloned().unwrap_or_default();
         object.as_object_mut().expect("an object").extend(content);
         object
@@ -253,9 +253,9 @@ fn the_content_of_core_kinds_is_checked() {
         (BuiltIn::ConfigMap, json!({"data": {"a": "x".repeat(1_100_000)}}), "[]: Too long: may not be more than 1048576 bytes".to_owned()),
         (BuiltIn::Lease, json!({"spec": {"leaseDurationSeconds": -1, "leaseTransitions": -1}}), "[spec.leaseDurationSeconds: Invalid value: -1: must be greater than 0, spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0]".to_owned()),
     ] {
-        assert_eq!(FieldError::summary(&create(kind, &with(content))), expected);
+        assert_eq!(FieldError::summary(&create(kind, &with(&content))), expected);
     }
-    let mut old = with(json!({"immutable": true, "data": {"a": "eA=="}, "type": "Opaque"}));
+    let mut old = with(&json!({"immutable": true, "data": {"a": "eA=="}, "type": "Opaque"}));
     old["metadata"]["resourceVersion"] = "5".into();
     let mut new = old.clone();
     new["type"] = "x".into();

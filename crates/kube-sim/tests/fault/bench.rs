@@ -126,7 +126,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn layer() -> Self {
-        let (faults, server) = (Faults::new(), Server::default());
+        Self::layer_with(Faults::new())
+    }
+
+    pub(crate) fn layer_with(faults: Faults) -> Self {
+        let server = Server::default();
         let client = tower::Layer::layer(&faults.layer(), server.service());
         let client = client.map_response(|response| response.map(BodyExt::boxed_unsync));
         Self {

@@ -156,6 +156,25 @@ async fn a_reset_after_loses_the_answer_of_a_call_that_the_server_has_carried_ou
 }
 
 #[tokio::test]
+async fn a_call_whose_answer_is_lost_in_silence_has_been_carried_out() {
+    both(async |bench| {
+        let rule = Rule::new(Match::verb(Verb::Delete), Action::stall_after());
+        let stalled = bench.faults.add(rule);
+        let mut call = bench.spawn_delete();
+        stalled.until_fired(1).await;
+        bench.get().await.expect("another call passes");
+        assert!(is_pending(&mut call).await);
+        let recorded = bench.faults.recorder().deletes();
+        assert_eq!(recorded[0].outcome(), Outcome::Pending);
+        assert_eq!(recorded[0].server_status(), Some(StatusCode::OK));
+        bench.faults.cut();
+        let error = call.await.expect("no panic").expect_err("the line was cut");
+        assert!(is_reset(&error), "{error:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stalled_call_is_accepted_and_stays_unanswered_while_others_pass() {
     both(async |bench| {
         let stalled = Rule::new(Match::verb(Verb::Delete), Action::stall());
@@ -210,6 +229,30 @@ async fn delays_take_the_time_they_say_before_and_after_the_server() {
     let start = Instant::now();
     bench.get().await.expect("an answer");
     assert_eq!(start.elapsed(), Duration::from_secs(42));
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_is_drawn_from_its_range_twice_for_each_call_and_the_same_for_one_seed() {
+    let took = async |seed: u64| {
+        let bench = Bench::layer_with(Faults::seeded(seed));
+        let range = Duration::from_millis(10)..Duration::from_millis(50);
+        bench
+            .faults
+            .add(Rule::new(Match::any(), Action::latency(range)));
+        let mut took = Vec::new();
+        for _ in 0..20 {
+            let start = Instant::now();
+            bench.get().await.expect("an answer");
+            took.push(start.elapsed());
+        }
+        took
+    };
+    let one = took(1).await;
+    assert_eq!(one, took(1).await);
+    assert_ne!(one, took(2).await);
+    // Timers round up to the next millisecond.
+    let possible = Duration::from_millis(20)..Duration::from_millis(103);
+    assert!(one.iter().all(|time| possible.contains(time)), "{one:?}");
 }
 
 #[tokio::test]

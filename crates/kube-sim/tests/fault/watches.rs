@@ -97,6 +97,21 @@ async fn a_watch_loses_events_or_ends_as_the_rule_says() {
             &["a", "mark", "c"],
             End::Silent,
         ),
+        (
+            Some(Action::swap_event(1)),
+            &["mark", "b", "a", "c"],
+            End::Silent,
+        ),
+        (
+            Some(Action::swap_event(2)),
+            &["a", "mark", "c", "b"],
+            End::Silent,
+        ),
+        (
+            Some(Action::swap_event(3)),
+            &["a", "mark", "b"],
+            End::Silent,
+        ),
         (Some(drop_b()), &["a", "mark", "c"], End::Silent),
         (Some(rename()), &["x", "x", "x", "x"], End::Silent),
         (Some(Action::cut_watch(2)), &["a", "mark", "b"], End::Lost),

@@ -2,7 +2,7 @@ use http::Method;
 use kube_sim::ApiServer;
 use serde_json::{Value, json};
 
-use crate::fixtures::{create, install, names, path, server};
+use crate::fixtures::{create, install, names, object, path, server};
 
 fn delete(server: &ApiServer, name: &str, options: &Value) -> Value {
     server
@@ -127,7 +127,7 @@ async fn a_namespace_ends_with_its_content() {
         .request(&Method::POST, namespaces, &namespace)
         .expect("created");
     let networks = "/apis/region.example.com/v1/namespaces/region/networks";
-    let network = json!({ "metadata": { "name": "a", "finalizers": ["example.com/hold"] } });
+    let network = object(json!({ "name": "a", "finalizers": ["example.com/hold"] }));
     server
         .request(&Method::POST, networks, &network)
         .expect("created");
@@ -137,11 +137,7 @@ async fn a_namespace_ends_with_its_content() {
         .expect("deleted");
     let status = server.get("", "namespaces", None, "region").expect("held");
     assert_eq!(status["status"]["phase"], "Terminating");
-    let refused = server.request(
-        &Method::POST,
-        networks,
-        &json!({ "metadata": { "name": "b" } }),
-    );
+    let refused = server.request(&Method::POST, networks, &object(json!({ "name": "b" })));
     assert_eq!(refused.expect_err("refused").code().as_u16(), 403);
     let patch = json!({ "metadata": { "finalizers": null } });
     server

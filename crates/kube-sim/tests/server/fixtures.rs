@@ -66,10 +66,19 @@ pub(crate) fn networks(server: &ApiServer) -> Api<DynamicObject> {
 /// Creates a Network from the rest of its metadata.
 pub(crate) fn create(server: &ApiServer, name: &str, mut metadata: Value) -> Value {
     metadata["name"] = name.into();
-    let object = json!({ "metadata": metadata, "spec": { "cidr": "10.0.0.0/8" } });
     server
-        .request(&Method::POST, NETWORKS, &object)
+        .request(&Method::POST, NETWORKS, &object(metadata))
         .expect("created")
+}
+
+/// A Network.
+pub(crate) fn object(metadata: Value) -> Value {
+    json!({
+        "apiVersion": "region.example.com/v1",
+        "kind": "Network",
+        "metadata": metadata,
+        "spec": { "cidr": "10.0.0.0/8" },
+    })
 }
 
 pub(crate) fn path(name: &str) -> String {

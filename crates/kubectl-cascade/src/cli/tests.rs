@@ -169,7 +169,13 @@ fn help_calls_the_program_as_kubectl_does() {
 
 #[test]
 fn help_documents_the_exit_codes() {
-    for line in ["--help", "run --help", "release --help", "-h"] {
+    for line in [
+        "--help",
+        "run --help",
+        "release --help",
+        "demo --help",
+        "-h",
+    ] {
         let help = parse(&arguments(line)).unwrap_err().to_string();
         assert!(help.contains("Exit codes:\n  0  "), "{help}");
     }

@@ -89,6 +89,11 @@ impl Screen {
         }
     }
 
+    /// Whether it is drawn over, and has room for this line.
+    pub(super) fn is_live_for(&self, line: &Line) -> bool {
+        self.look.live && line.width() <= (self.size)().0
+    }
+
     /// Shows the platform as it is before anything happens.
     pub(super) fn open(&mut self, head: Vec<Line>, stage: &Stage) -> io::Result<()> {
         self.head = head;
@@ -96,7 +101,6 @@ impl Screen {
             return self.draw(stage);
         }
         let mut lines = self.head.clone();
-        lines.push(Line::default());
         lines.extend(view::tree(stage, usize::MAX));
         lines.push(Line::default());
         self.print(&lines)
@@ -121,26 +125,23 @@ impl Screen {
         self.redraw(&lines)
     }
 
-    /// Shows how it ended, in the place of the news.
+    /// Shows how it ended, in the place of the news; no word of it is cut off.
     pub(super) fn close(&mut self, stage: &Stage, end: &[Line]) -> io::Result<()> {
-        let mut lines = Vec::new();
         if self.look.live {
-            lines.extend(self.head.iter().cloned());
+            let mut lines = self.head.clone();
             lines.extend(view::tree(stage, (self.size)().0));
+            self.redraw(&lines)?;
+            self.leave()?;
         }
-        lines.push(Line::default());
-        lines.extend(end.iter().cloned());
-        if !self.look.live {
-            return self.print(&lines);
-        }
-        self.redraw(&lines)?;
-        self.leave()
+        self.print(&[Line::default()])?;
+        self.print(end)
     }
 
     /// Ends without a word more; what is drawn stays.
     pub(super) fn leave(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.drawn).is_empty() {
-            self.out.write_all(SHOW_CURSOR.as_bytes())?;
+            // The terminal may have written a `^C` of its own there.
+            write!(self.out, "\r{CLEAR_TO_END_OF_LINE}{SHOW_CURSOR}")?;
         }
         self.out.flush()
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use kube_cascade::{ObjectRef, Reference};
 use serde_json::{Value, json};
 
 /// The finalizer by which the compute service keeps a cluster until it has shut it down.
@@ -44,8 +45,8 @@ impl Kind {
 
 const CLUSTERS: Kind = Kind::new("compute", "Cluster", "clusters");
 const MACHINES: Kind = Kind::new("compute", "Machine", "machines");
-const NETWORKS: Kind = Kind::new("network", "Network", "networks");
-const SUBNETS: Kind = Kind::new("network", "Subnet", "subnets");
+const NETWORKS: Kind = Kind::new("region", "Network", "networks");
+const SUBNETS: Kind = Kind::new("region", "Subnet", "subnets");
 const VOLUMES: Kind = Kind::new("storage", "Volume", "volumes");
 const SNAPSHOTS: Kind = Kind::new("storage", "Snapshot", "snapshots");
 
@@ -159,31 +160,35 @@ impl World {
             }
         };
         let is_live = is_live(object);
-        let users: Vec<_> = self.all(CLUSTERS).filter(uses).map(mark).collect();
+        let users: Vec<_> = self.all(CLUSTERS).filter(uses).filter_map(mark).collect();
         let before = finalizers(object);
-        let prefix = mark_prefix();
         let mut after: Vec<_> = before
             .iter()
             .copied()
-            .filter(|name| !name.starts_with(&prefix) || users.iter().any(|user| user == name))
+            .filter(|name| !is_mark(name) || users.iter().any(|user| user.as_str() == *name))
             .collect();
         // The API takes no new finalizer on what is being deleted.
-        let new = users.iter().map(String::as_str).filter(|_| is_live);
+        let new = users.iter().map(Reference::as_str).filter(|_| is_live);
         let new: Vec<_> = new.filter(|user| !before.contains(user)).collect();
         after.extend(new);
         (after != before).then(|| replaced(kind, object, after.into_iter()))
     }
 }
 
-/// "In use by this cluster", as a finalizer: `plural.group/namespace_name`.
-fn mark(cluster: &Value) -> String {
+/// "In use by this cluster", as a finalizer.
+fn mark(cluster: &Value) -> Option<Reference> {
     let metadata = &cluster["metadata"];
-    let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
-    format!("{}{namespace}_{name}", mark_prefix())
+    let namespace = Some(text(&metadata["namespace"]).into());
+    let kind = kube_cascade::Kind::new(CLUSTERS.group(), CLUSTERS.kind);
+    let cluster = ObjectRef::new(kind, namespace, text(&metadata["name"]));
+    Reference::new(&cluster, &CLUSTERS.plural.parse().ok()?).ok()
 }
 
-fn mark_prefix() -> String {
-    format!("{}.{}/", CLUSTERS.plural, CLUSTERS.group())
+/// Whether the finalizer says that some cluster uses the object.
+fn is_mark(finalizer: &str) -> bool {
+    finalizer.parse::<Reference>().is_ok_and(|reference| {
+        reference.plural().as_str() == CLUSTERS.plural && reference.group() == CLUSTERS.group()
+    })
 }
 
 fn with_finalizer(kind: Kind, object: &Value, finalizer: &str) -> Option<Order> {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use kube_cascade::{Reference, reference::Form};
 use serde_json::Value;
 
 /// The label by which an object says whose it is.
@@ -29,8 +30,6 @@ pub(super) struct Change {
     /// When, since the platform is up.
     pub(super) at: Duration,
     pub(super) by: Actor,
-    /// Whether it was asked for with a DELETE.
-    pub(super) is_delete: bool,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,
 }
@@ -126,7 +125,7 @@ impl Object {
     }
 
     /// Those that say, by a finalizer, that they use it.
-    fn users(&self) -> impl Iterator<Item = Reference<'_>> {
+    fn users(&self) -> impl Iterator<Item = Reference> {
         self.finalizers.iter().filter_map(|name| reference(name))
     }
 }
@@ -156,12 +155,11 @@ pub(super) struct Row<'a> {
     pub(super) note: String,
 }
 
-/// How many objects are in which state.
+/// How many objects are gone, by who deleted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) by_controller: usize,
     pub(super) by_collector: usize,
-    pub(super) alive: usize,
 }
 
 /// All there is to see.
@@ -187,19 +185,19 @@ impl Stage {
             return Vec::new();
         };
         let known = self.objects.get(uid);
-        let before = known.map_or(State::Gone, |object| object.state);
+        let before = known.map(|object| object.state);
         let mut object = Object::of(value, change.at);
         if change.after.is_none() {
             object.state = State::Gone;
         }
         object.deleted_by = known.and_then(|object| object.deleted_by.clone());
-        if change.is_delete && object.deleted_by.is_none() && before != object.state {
+        if before == Some(State::Live) && object.state != State::Live {
             object.deleted_by = Some(change.by.clone());
         }
         if let Some(known) = known.filter(|known| known.state == object.state) {
             object.since = known.since;
         }
-        let what = self.tell(change, known.is_none(), before, &object);
+        let what = self.tell(change, before, &object);
         if known.is_none() {
             self.objects.retain(|_, old| !old.gave_way_to(&object));
         }
@@ -214,36 +212,43 @@ impl Stage {
             .collect()
     }
 
+    /// What is worth telling: of what was in this state before, if it is not new.
     fn tell(
         &self,
         change: &Change,
-        is_new: bool,
-        before: State,
+        before: Option<State>,
         object: &Object,
     ) -> Vec<(String, Option<State>)> {
-        if object.state == State::Gone {
-            let what = if change.is_delete {
-                format!("DELETE {object}: gone")
-            } else {
-                format!("{object} is gone")
-            };
-            return vec![(what, Some(State::Gone))];
-        }
-        if is_new {
-            return vec![(format!("creates {object}"), Some(object.state))];
-        }
-        let mut told = Vec::new();
-        if object.state != before {
-            let what = format!("DELETE {object}: terminating");
-            told.push((what, Some(object.state)));
-        }
         let names = |value: &Option<Value>| -> BTreeSet<String> {
             value.iter().flat_map(finalizers).collect()
         };
         let (old, new) = (names(&change.before), names(&change.after));
+        let state = Some(object.state);
+        let mut told = match (before, object.state) {
+            (None, _) => return vec![(format!("creates {object}"), state)],
+            (Some(State::Live), State::Terminating | State::Gone) => {
+                let what = match change.by {
+                    Actor::You => {
+                        let kind = object.kind.to_lowercase();
+                        format!("kubectl delete {kind} {}", object.name)
+                    }
+                    _ => format!("DELETE {object}"),
+                };
+                vec![(format!("{what}: {}", object.state), state)]
+            }
+            (Some(State::Terminating), State::Gone) => {
+                let last = old.iter().find_map(|name| self.was_kept(name));
+                let why = last.map(|why| format!(": {why}")).unwrap_or_default();
+                vec![(format!("{object} is gone{why}"), state)]
+            }
+            _ => Vec::new(),
+        };
+        if object.state == State::Gone {
+            return told;
+        }
         for name in new.difference(&old) {
             if name.starts_with(HOLD) {
-                told.push((format!("holds {object} until the rest is gone"), None));
+                told.push((format!("holds {object}, which is to go last"), None));
             } else if let Some(user) = reference(name) {
                 let user = self.name_of(&user);
                 told.push((format!("marks {object}: in use by {user}"), None));
@@ -260,10 +265,26 @@ impl Stage {
         told
     }
 
-    /// Takes out what is gone since before `then`, and nothing of which is left.
-    pub(super) fn forget(&mut self, then: Duration) {
+    /// Why the finalizer, the last of an object, does not keep it any longer.
+    fn was_kept(&self, finalizer: &str) -> Option<String> {
+        if finalizer.starts_with(HOLD) {
+            return Some("released".to_owned());
+        }
+        if finalizer == FOREGROUND {
+            return None;
+        }
+        let user = reference(finalizer).map(|user| self.name_of(&user));
+        Some(user.map_or("shut down".to_owned(), |user| {
+            format!("{user} uses it no more")
+        }))
+    }
+
+    /// Takes out what is gone since before `then`; says whether anything was.
+    pub(super) fn forget(&mut self, then: Duration) -> bool {
+        let before = self.objects.len();
         self.objects
             .retain(|_, object| object.state != State::Gone || object.since >= then);
+        self.objects.len() < before
     }
 
     /// The platform as a tree: what is labelled beneath its project, what is owned beneath its owner.
@@ -339,9 +360,21 @@ impl Stage {
                 }
                 _ => String::new(),
             },
-            State::Terminating if object.is_held() => "held: goes last".to_owned(),
+            State::Terminating if object.is_held() => {
+                let mut others = self.objects.values();
+                let is_left = others.any(|other| {
+                    other.state != State::Gone && other.project.as_deref() == Some(&object.name)
+                });
+                let why = if is_left {
+                    "goes last"
+                } else {
+                    "nothing left, looks twice"
+                };
+                format!("held: {why}")
+            }
             State::Terminating => self.waits_for(uid, object),
             State::Gone => match &object.deleted_by {
+                Some(Actor::Collector) => "deleted by the collector".to_owned(),
                 Some(by) => format!("deleted by {by}"),
                 None => String::new(),
             },
@@ -367,20 +400,17 @@ impl Stage {
         String::new()
     }
 
-    /// `Cluster web` for a reference that names its plural.
-    fn name_of(&self, reference: &Reference<'_>) -> String {
-        let kind = self
-            .objects
-            .values()
-            .map(|object| &object.kind)
-            .find(|kind| {
-                reference
-                    .plural
-                    .strip_suffix('s')
-                    .is_some_and(|singular| kind.eq_ignore_ascii_case(singular))
-            });
-        let kind = kind.map_or(reference.plural, String::as_str);
-        format!("{kind} {}", reference.name)
+    /// `Cluster web` for a reference, which names the plural.
+    fn name_of(&self, reference: &Reference) -> String {
+        let plural = reference.plural();
+        let singular = plural.as_str().trim_end_matches('s');
+        let mut kinds = self.objects.values().map(|object| &object.kind);
+        let kind = kinds.find(|kind| kind.eq_ignore_ascii_case(singular));
+        let kind = kind.map_or(singular, String::as_str);
+        match reference.form() {
+            Form::Namespaced { name, .. } => format!("{kind} {name}"),
+            _ => kind.to_owned(),
+        }
     }
 
     /// Whether a project of this name is there, be it terminating.
@@ -401,14 +431,13 @@ impl Stage {
             .filter(move |object| object.is_project() && object.name == name)
     }
 
-    /// Who deleted how much, and what is alive.
+    /// Who deleted how much.
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();
         for object in self.objects.values() {
             match (object.state, &object.deleted_by) {
                 (State::Gone, Some(Actor::Controller)) => count.by_controller += 1,
                 (State::Gone, Some(Actor::Collector)) => count.by_collector += 1,
-                (State::Live, _) => count.alive += 1,
                 _ => {}
             }
         }
@@ -425,18 +454,13 @@ impl Object {
     }
 }
 
-/// "In use by", as a finalizer: `plural.group/namespace_name`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reference<'a> {
-    plural: &'a str,
-    name: &'a str,
-}
-
-fn reference(finalizer: &str) -> Option<Reference<'_>> {
-    let (resource, object) = finalizer.split_once('/')?;
-    let (plural, _) = resource.split_once('.')?;
-    let (_, name) = object.split_once('_')?;
-    (!finalizer.starts_with(HOLD)).then_some(Reference { plural, name })
+/// Who uses it, if the finalizer says that.
+fn reference(finalizer: &str) -> Option<Reference> {
+    let reference: Reference = finalizer.parse().ok()?;
+    // Others of this shape are no references: our holds, and whatever names no namespace.
+    let is_one =
+        matches!(reference.form(), Form::Namespaced { .. }) && !finalizer.starts_with(HOLD);
+    is_one.then_some(reference)
 }
 
 fn finalizers(value: &Value) -> Vec<String> {

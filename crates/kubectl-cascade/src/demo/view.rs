@@ -3,7 +3,7 @@
 //! Pure. Owns widths, colours and what is left out where there is little room. Every character is one column
 //! wide: names in the API are ASCII.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 

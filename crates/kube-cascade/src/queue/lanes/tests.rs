@@ -227,6 +227,31 @@ fn parked_work_is_listed_and_judged_again_after_a_minute() {
 }
 
 #[test]
+fn hurried_keys_are_tried_at_once_but_never_before_a_server_allows_it() {
+    let mut bench = Bench::new(8, 0);
+    bench.call(1, retry());
+    for _ in 0..5 {
+        bench.advance(bench.wait());
+        assert_eq!(bench.start_all(), [key(1)]);
+        bench.finish(1, retry());
+    }
+    let floor = Some(SECOND * 32);
+    bench.call(2, Verdict::Retry { floor });
+    bench.call(3, Verdict::Park(parked()));
+    bench.call(4, Verdict::Recheck(SECOND * 10));
+    bench.lanes.hurry(bench.now);
+    assert_eq!(bench.start_all(), [key(1)]);
+    bench.finish(1, retry());
+    // Its failures still count.
+    bench.advance(SECOND * 11);
+    assert_eq!(bench.start_all(), [key(4)]);
+    bench.advance(SECOND * 20);
+    assert!(!bench.start_all().contains(&key(2)));
+    bench.advance(SECOND);
+    assert!(bench.start_all().contains(&key(2)));
+}
+
+#[test]
 fn an_end_beyond_the_clock_is_no_panic() {
     let mut bench = Bench::new(2, 0);
     bench.call(1, Verdict::Recheck(Duration::MAX));

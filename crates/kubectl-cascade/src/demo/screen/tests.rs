@@ -58,13 +58,15 @@ fn a_screen_is_drawn_over_and_gives_the_cursor_back() {
         colours: false,
     };
     let mut screen = Screen::new(Box::new(buffer.clone()), look, || (20, 10));
-    screen.open(vec![Line::plain("one")], &Stage::default()).unwrap();
+    screen
+        .open(vec![Line::plain("one")], &Stage::default())
+        .unwrap();
     screen.draw(&Stage::default()).unwrap();
     let drawn = "\x1b[?25lone\x1b[K\r\n\x1b[J";
     let over = "\x1b[?25l\x1b[1A\rone\x1b[K\r\n\x1b[J";
     assert_eq!(buffer.text(), format!("{drawn}{over}"));
     drop(screen);
-    assert_eq!(buffer.text(), format!("{drawn}{over}\x1b[?25h"));
+    assert_eq!(buffer.text(), format!("{drawn}{over}\r\x1b[K\x1b[?25h"));
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn a_pipe_gets_no_control_characters() {
     screen.draw(&stage).unwrap();
     screen.close(&stage, &[Line::dim("end")]).unwrap();
     drop(screen);
-    assert_eq!(buffer.text(), "head\n\n\n\nend\n");
+    assert_eq!(buffer.text(), "head\n\n\nend\n");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn what_a_cluster_uses_is_marked_while_it_exists() {
         ordered(&world(&all)),
         [
             format!(
-                "PUT network.example.com/v1/namespaces/network/networks/blue somebody.else/holds {MARK}"
+                "PUT region.example.com/v1/namespaces/region/networks/blue somebody.else/holds {MARK}"
             ),
             format!("PUT storage.example.com/v1/namespaces/storage/volumes/data {MARK}"),
         ]
@@ -90,7 +90,7 @@ fn what_a_cluster_uses_is_marked_while_it_exists() {
     all.remove(0);
     assert_eq!(
         ordered(&world(&all)),
-        ["PUT network.example.com/v1/namespaces/network/networks/blue "]
+        ["PUT region.example.com/v1/namespaces/region/networks/blue "]
     );
 }
 

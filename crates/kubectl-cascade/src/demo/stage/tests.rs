@@ -32,16 +32,8 @@ fn change(by: Actor, before: Option<&Value>, after: Option<&Value>) -> Change {
     Change {
         at: Duration::from_secs(1),
         by,
-        is_delete: false,
         before: before.cloned(),
         after: after.cloned(),
-    }
-}
-
-fn deletion(by: Actor, before: &Value, after: Option<&Value>) -> Change {
-    Change {
-        is_delete: true,
-        ..change(by, Some(before), after)
     }
 }
 
@@ -138,12 +130,21 @@ fn what_terminates_says_what_it_waits_for_in_the_order_in_which_that_goes() {
     };
     assert_eq!(note(&stage, "blue"), "waits for what it owns: 1");
     assert_eq!(note(&stage, "web"), "its service shuts it down");
+    assert_eq!(note(&stage, "apollo"), "held: nothing left, looks twice");
+    stage.apply(&change(
+        Actor::You,
+        None,
+        Some(&of_apollo(object("Volume", "data"))),
+    ));
     assert_eq!(note(&stage, "apollo"), "held: goes last");
-    stage.apply(&deletion(Actor::Collector, &subnet, None));
-    assert_eq!(note(&stage, "s"), "deleted by collector");
+    stage.apply(&change(Actor::Collector, Some(&subnet), None));
+    assert_eq!(note(&stage, "s"), "deleted by the collector");
     assert_eq!(note(&stage, "blue"), "in use by Cluster web");
-    stage.apply(&change(Actor::You, Some(&network), None));
-    assert_eq!(note(&stage, "blue"), "");
+    let last = kept_by(network, &finalizers[..1]);
+    assert_eq!(
+        stage.told(&change(Actor::You, Some(&last), None)),
+        ["you Network here/blue is gone: Cluster web uses it no more"]
+    );
 }
 
 #[test]
@@ -160,18 +161,18 @@ fn a_deletion_is_told_as_it_begins_and_as_it_ends() {
     );
     assert_eq!(
         stage.told(&hold),
-        ["kube-cascade holds Project here/apollo until the rest is gone"]
+        ["kube-cascade holds Project here/apollo, which is to go last"]
     );
     assert!(stage.holds_project("apollo"));
     let going = terminating(held.clone());
     assert_eq!(
-        stage.told(&deletion(Actor::You, &held, Some(&going))),
-        ["you DELETE Project here/apollo: terminating"]
+        stage.told(&change(Actor::You, Some(&held), Some(&going))),
+        ["you kubectl delete project apollo: terminating"]
     );
     assert!(stage.has_project("apollo"));
     assert_eq!(
         stage.told(&change(Actor::Controller, Some(&going), None)),
-        ["kube-cascade Project here/apollo is gone"]
+        ["kube-cascade Project here/apollo is gone: released"]
     );
     assert!(!stage.has_project("apollo") && !stage.holds_project("apollo"));
     // Who took the last finalizer off is not who deleted it.
@@ -216,7 +217,7 @@ fn what_is_no_part_of_the_platform_is_not_shown() {
 fn what_comes_again_takes_the_place_of_what_is_gone() {
     let old = of_apollo(object("Network", "blue"));
     let mut stage = Stage::with(&[object("Project", "apollo"), old.clone()]);
-    stage.apply(&deletion(Actor::Controller, &old, None));
+    stage.apply(&change(Actor::Controller, Some(&old), None));
     assert_eq!(stage.count().by_controller, 1);
     let new = with(old, "uid", json!("another"));
     stage.apply(&change(Actor::You, None, Some(&new)));
@@ -224,7 +225,7 @@ fn what_comes_again_takes_the_place_of_what_is_gone() {
         stage.drawn(),
         ["Project apollo: live, ", "└┄ Network blue: live, "]
     );
-    stage.apply(&deletion(Actor::You, &new, None));
+    stage.apply(&change(Actor::You, Some(&new), None));
     stage.forget(Duration::from_secs(2));
     assert_eq!(stage.drawn(), ["Project apollo: live, "]);
 }

@@ -14,7 +14,6 @@ fn stage() -> Stage {
         let change = Change {
             at: Duration::ZERO,
             by: Actor::You,
-            is_delete: false,
             before: None,
             after: Some(object),
         };

@@ -1,0 +1,361 @@
+//! The shape of what the server knows by type: metadata, and the kinds that are built in.
+//!
+//! The server reads such objects into Go structs and writes them back. What comes of that is done
+//! here to the JSON itself: unknown fields go, and are reported; fields that hold nothing go, if
+//! their type says so; times come to UTC; a value of another type is refused in Go's words.
+
+mod kinds;
+mod time;
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Number, Value};
+
+use crate::json;
+use crate::status::Status;
+
+pub(crate) use kinds::{
+    CONFIG_MAP, DEFINITION, DELETE_OPTIONS, EVENT, EVENTS_EVENT, LEASE, NAMESPACE, SECRET,
+};
+pub(crate) use kinds::{METADATA, SERVICE_ACCOUNT};
+
+/// The fields of a Go struct.
+#[derive(Debug)]
+pub(crate) struct Struct {
+    /// Its name in messages, without the package.
+    name: &'static str,
+    /// The package, which is shown where a whole struct is expected.
+    package: &'static str,
+    fields: &'static [Field],
+}
+
+/// A field: its JSON name, its type, and what becomes of it when it holds nothing.
+#[derive(Debug)]
+struct Field(&'static str, Type, Zero);
+
+/// What becomes of a field that holds the zero value of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zero {
+    /// It is left out.
+    Omit,
+    /// It is left out if it was absent or null: the field is a pointer.
+    Absent,
+    /// It is always there.
+    Show,
+}
+
+#[derive(Debug)]
+enum Type {
+    Text,
+    /// A string type of this name.
+    Named(&'static str),
+    Bool,
+    Int32,
+    Int64,
+    Float,
+    Bytes,
+    Time,
+    MicroTime,
+    /// Values of one type under any key, and the name of the Go type.
+    Map(&'static Type, &'static str),
+    List(&'static Type, &'static str),
+    Struct(&'static Struct),
+    /// Any JSON at all.
+    Any,
+    /// A schema or a boolean.
+    SchemaOrBool(&'static Struct),
+    /// A schema or a list of them.
+    SchemaOrList(&'static Struct),
+}
+
+/// Reads an object of a built-in kind: `apiVersion`, `kind`, and these fields.
+///
+/// Returns what a strict server refuses and a lenient one warns of, such as
+/// `unknown field "spec.x"`.
+///
+/// # Errors
+///
+/// Go's words for a value of the wrong type.
+pub(crate) fn read(shape: &'static Struct, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut reader = Reader::default();
+    let Value::Object(fields) = object else {
+        let found = json::kind(object);
+        return Err(format!(
+            "json: cannot unmarshal {found} into Go value of type {}.{}",
+            shape.package, shape.name
+        ));
+    };
+    let kind = fields.remove("kind");
+    let api_version = fields.remove("apiVersion");
+    reader.fields(shape, fields)?;
+    for (key, value) in [("kind", kind), ("apiVersion", api_version)] {
+        if let Some(value) = value {
+            fields.insert(key.to_owned(), value);
+        }
+    }
+    Ok(reader.unknown)
+}
+
+/// Reads the metadata of an object of any other kind; see [`read`].
+pub(crate) fn read_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+    let mut reader = Reader::default();
+    let Some(metadata) = object.get_mut("metadata") else {
+        return Ok(Vec::new());
+    };
+    match metadata {
+        Value::Null => *metadata = Value::Object(Map::new()),
+        Value::Object(fields) => {
+            reader.path.push_str("metadata");
+            reader.fields(&METADATA, fields)?;
+        }
+        other => {
+            let found = json::kind(other);
+            return Err(format!(
+                "json: cannot unmarshal {found} into Go value of type v1.ObjectMeta"
+            ));
+        }
+    }
+    Ok(reader.unknown)
+}
+
+/// 400: a body that does not have the shape of its kind.
+///
+/// `kind` and `version` are those of the body, `expected` is the kind that is served.
+pub(crate) fn refuse(kind: &str, version: &str, expected: &str, why: &str) -> Status {
+    Status::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {expected}: {why}"
+    ))
+}
+
+/// What a strict server says of the fields that it does not know.
+pub(crate) fn strict_error(strict: &[String]) -> String {
+    format!("strict decoding error: {}", strict.join(", "))
+}
+
+#[derive(Default)]
+struct Reader {
+    /// With indices and keys, as unknown fields are reported.
+    path: String,
+    /// Without them, as Go's `encoding/json` reports a mismatch.
+    fields: Vec<&'static str>,
+    /// The innermost struct.
+    structure: &'static str,
+    unknown: Vec<String>,
+    /// Whether unknown fields go unnoticed here.
+    quiet: bool,
+}
+
+impl Reader {
+    fn fields(
+        &mut self,
+        shape: &'static Struct,
+        object: &mut Map<String, Value>,
+    ) -> Result<(), String> {
+        let outer = std::mem::replace(&mut self.structure, shape.name);
+        let length = self.path.len();
+        let mut known = Map::new();
+        for (key, mut value) in std::mem::take(object) {
+            if length > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(&key);
+            match shape.fields.iter().find(|field| field.0 == key) {
+                None if self.quiet => {}
+                None => self
+                    .unknown
+                    .push(format!("unknown field \"{}\"", self.path)),
+                Some(field) => {
+                    self.fields.push(field.0);
+                    self.value(&field.1, &mut value)?;
+                    self.fields.pop();
+                    let omitted = match field.2 {
+                        Zero::Absent => value.is_null(),
+                        Zero::Omit => is_zero(&field.1, &value),
+                        Zero::Show => false,
+                    };
+                    if !omitted {
+                        known.insert(key, value);
+                    }
+                }
+            }
+            self.path.truncate(length);
+        }
+        for field in shape.fields.iter().filter(|field| field.2 == Zero::Show) {
+            if known.get(field.0).is_none_or(Value::is_null) {
+                known.insert(field.0.to_owned(), field.1.zero());
+            }
+        }
+        *object = known;
+        self.structure = outer;
+        Ok(())
+    }
+
+    fn value(&mut self, expected: &'static Type, value: &mut Value) -> Result<(), String> {
+        if value.is_null() {
+            return Ok(());
+        }
+        match (expected, &mut *value) {
+            (Type::Text | Type::Named(_), Value::String(_))
+            | (Type::Bool | Type::SchemaOrBool(_), Value::Bool(_))
+            | (Type::Float, Value::Number(_))
+            | (Type::Any, _) => Ok(()),
+            (Type::Bytes, Value::String(text)) => check_base64(text),
+            (Type::Time, Value::String(text)) => {
+                time::normalise(text, false).map(|found| *text = found)
+            }
+            (Type::MicroTime, Value::String(text)) => {
+                time::normalise(text, true).map(|found| *text = found)
+            }
+            (Type::Int32, Value::Number(number)) => {
+                let fits = number
+                    .as_i64()
+                    .is_some_and(|number| i32::try_from(number).is_ok());
+                if fits {
+                    Ok(())
+                } else {
+                    Err(self.bad_number(number, "int32"))
+                }
+            }
+            (Type::Int64, Value::Number(number)) => {
+                if number.is_i64() {
+                    Ok(())
+                } else {
+                    Err(self.bad_number(number, "int64"))
+                }
+            }
+            (Type::Map(inner, _), Value::Object(map)) => {
+                let length = self.path.len();
+                for (key, value) in map {
+                    self.path.push('.');
+                    self.path.push_str(key);
+                    self.value(inner, value)?;
+                    if value.is_null() {
+                        *value = inner.zero();
+                    }
+                    self.path.truncate(length);
+                }
+                Ok(())
+            }
+            (Type::List(inner, _), Value::Array(items)) => self.items(inner, items),
+            (Type::Struct(shape), Value::Object(fields)) => self.fields(shape, fields),
+            (Type::SchemaOrBool(shape) | Type::SchemaOrList(shape), Value::Object(fields)) => {
+                self.quietly(|reader| reader.fields(shape, fields))
+            }
+            (Type::SchemaOrList(shape), Value::Array(items)) => self.quietly(|reader| {
+                items.iter_mut().try_for_each(|item| match item {
+                    Value::Object(fields) => reader.fields(shape, fields),
+                    _ => Ok(()),
+                })
+            }),
+            (Type::SchemaOrBool(_), _) => Err("boolean or JSON schema expected".to_owned()),
+            (_, found) => {
+                let found = json::kind(found);
+                Err(self.mismatch(found, &expected.go_name()))
+            }
+        }
+    }
+
+    fn items(&mut self, inner: &'static Type, items: &mut [Value]) -> Result<(), String> {
+        let length = self.path.len();
+        for (index, item) in items.iter_mut().enumerate() {
+            let _ = write!(self.path, "[{index}]");
+            self.value(inner, item)?;
+            if item.is_null() {
+                *item = inner.zero();
+                self.value(inner, item)?;
+            }
+            self.path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn quietly(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.quiet, true);
+        let outcome = read(self);
+        self.quiet = before;
+        outcome
+    }
+
+    fn bad_number(&self, number: &Number, go_type: &str) -> String {
+        self.mismatch(&format!("number {number}"), go_type)
+    }
+
+    fn mismatch(&self, found: &str, go_type: &str) -> String {
+        format!(
+            "json: cannot unmarshal {found} into Go struct field {}.{} of type {go_type}",
+            self.structure,
+            self.fields.join(".")
+        )
+    }
+}
+
+impl Type {
+    fn go_name(&self) -> String {
+        match self {
+            Self::Text | Self::Time | Self::MicroTime => "string".to_owned(),
+            Self::Named(name) | Self::Map(_, name) | Self::List(_, name) => (*name).to_owned(),
+            Self::Bool => "bool".to_owned(),
+            Self::Int32 => "int32".to_owned(),
+            Self::Int64 => "int64".to_owned(),
+            Self::Float => "float64".to_owned(),
+            Self::Bytes => "[]uint8".to_owned(),
+            Self::Struct(shape) | Self::SchemaOrBool(shape) | Self::SchemaOrList(shape) => {
+                format!("{}.{}", shape.package, shape.name)
+            }
+            Self::Any => "v1.JSON".to_owned(),
+        }
+    }
+
+    /// What Go writes for a value that nobody set.
+    fn zero(&self) -> Value {
+        match self {
+            Self::Text | Self::Named(_) | Self::Bytes => "".into(),
+            Self::Bool => false.into(),
+            Self::Int32 | Self::Int64 | Self::Float => 0.into(),
+            Self::Struct(shape) => {
+                let shown = shape.fields.iter().filter(|field| field.2 == Zero::Show);
+                let fields = shown.map(|field| (field.0.to_owned(), field.1.zero()));
+                Value::Object(fields.collect())
+            }
+            _ => Value::Null,
+        }
+    }
+}
+
+fn is_zero(expected: &Type, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(set) => !set,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        // Only maps can hold nothing; a struct is something.
+        Value::Object(map) => map.is_empty() && matches!(expected, Type::Map(..)),
+    }
+}
+
+/// Go's words for text that is no base64.
+fn check_base64(text: &str) -> Result<(), String> {
+    let bytes = text.as_bytes();
+    let illegal = |index: usize| Err(format!("illegal base64 data at input byte {index}"));
+    let (mut digits, mut padding) = (0, 0);
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\r' | b'\n' => {}
+            b'=' if digits % 4 >= 2 && padding < 4 - digits % 4 => padding += 1,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => digits += 1,
+            _ => return illegal(index),
+        }
+    }
+    if (digits + padding) % 4 == 0 {
+        Ok(())
+    } else {
+        illegal(bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Random sequences of requests, sent to kube-sim and to the real server, whose answers, objects
+//! and watch events must be the same but for what only one server can know.
+//!
+//! `DIFFERENTIAL_SEQUENCES` says how many there are, `DIFFERENTIAL_SEED` with which the first one
+//! begins. A sequence that shows a difference is made shorter and kept in `tests/corpus`, which is
+//! replayed in every run.
+
+mod generate;
+mod side;
+mod step;
+
+use std::{
+    env, fs,
+    io::Write as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use kube_sim::ApiServer;
+use serde_json::{Value, json};
+use tokio::{runtime::Builder, task::JoinSet};
+
+use self::{side::Side, step::Sequence};
+use crate::{on_the_real_server::kinds, target};
+
+/// What a run of the tests has time for.
+const SEQUENCES: u64 = 150;
+
+/// How many sequences share the real server at any time; it has more to wait for than to do.
+const AT_ONCE: u64 = 6;
+
+/// How long the real server's collector has for what kube-sim's does at once.
+const SETTLING: Duration = Duration::from_secs(20);
+
+#[test]
+fn random_sequences_show_no_difference() {
+    let sequences = variable("DIFFERENTIAL_SEQUENCES").unwrap_or(SEQUENCES);
+    let first = variable("DIFFERENTIAL_SEED").unwrap_or(1);
+    let (next, steps) = (Arc::new(AtomicU64::new(first)), Arc::new(AtomicU64::new(0)));
+    let end = first + sequences;
+    let found = runtime().block_on(async {
+        let client = target::client().await;
+        wait_for_collector(&client).await;
+        let started = Instant::now();
+        let mut workers = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (client, next, steps) = (client.clone(), Arc::clone(&next), Arc::clone(&steps));
+            workers.spawn(async move {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return None;
+                    }
+                    let sequence = generate::sequence(seed);
+                    let length = sequence.steps.len() as u64;
+                    steps.fetch_add(length, Ordering::Relaxed);
+                    if let Some(difference) = compare(&client, &sequence).await {
+                        if env::var_os("DIFFERENTIAL_SURVEY").is_some() {
+                            println!("SURVEY {seed} {difference}\n");
+                            continue;
+                        }
+                        next.store(end, Ordering::Relaxed);
+                        return Some((seed, shrink(&client, sequence, difference).await));
+                    }
+                }
+            });
+        }
+        (workers.join_all().await, started.elapsed())
+    });
+    let (found, lasted) = found;
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    let seconds = lasted.as_secs_f64();
+    let count = next.load(Ordering::Relaxed).min(end) - first;
+    let rate = count as f64 / seconds;
+    let steps = steps.load(Ordering::Relaxed);
+    tell(&format!(
+        "{count} sequences of 10 to 30 requests from seed {first}, {steps} requests on each side, \
+         {seconds:.0} s, {rate:.0} sequences a second"
+    ));
+    for (seed, (sequence, difference)) in &found {
+        let kept = corpus().join(format!("{seed}.json"));
+        let text = format!("{:#}\n", sequence.to_json());
+        fs::write(&kept, text).expect("the corpus is writable");
+        println!("seed {seed}, kept as {}:\n{difference}\n", kept.display());
+    }
+    assert!(found.is_empty(), "{} differences", found.len());
+}
+
+#[test]
+fn the_corpus_shows_no_difference() {
+    let mut files: Vec<_> = fs::read_dir(corpus())
+        .expect("the corpus is there")
+        .map(|entry| entry.expect("it is readable").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    files.sort();
+    let differences = runtime().block_on(async {
+        let client = target::client().await;
+        wait_for_collector(&client).await;
+        let mut differences = Vec::new();
+        for file in &files {
+            let text = fs::read_to_string(file).expect("it is readable");
+            let sequence = serde_json::from_str(&text).ok();
+            let sequence = sequence.and_then(|value| Sequence::from_json(&value));
+            let sequence = sequence.unwrap_or_else(|| panic!("no sequence: {}", file.display()));
+            if let Some(difference) = compare(&client, &sequence).await {
+                differences.push(format!("{}:\n{difference}", file.display()));
+            }
+        }
+        differences
+    });
+    tell(&format!("{} sequences of the corpus", files.len()));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Says it even when the test passes, past what the test harness keeps to itself.
+fn tell(what: &str) {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "\ndifferential: {what}").expect("there is an output");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime")
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+    )
+}
+
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
+}
+
+/// A collector that has just been started is slow at first.
+async fn wait_for_collector(client: &Client) {
+    let mut side = Side::new(client.clone()).await;
+    side.catch_up(&["configmaps", "widgets"]).await;
+}
+
+/// The first difference that a sequence shows.
+async fn compare(client: &Client, sequence: &Sequence) -> Option<String> {
+    let simulated = ApiServer::new();
+    for definition in kinds::definitions() {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        simulated
+            .request(&http::Method::POST, path, &definition)
+            .expect("it is valid");
+    }
+    let server = simulated.clone();
+    let mut simulated = Side::new(Client::new(simulated, "default")).await;
+    let mut real = Side::new(client.clone()).await;
+    let mut unseen: Vec<&str> = Vec::new();
+    for (index, step) in sequence.steps.iter().enumerate() {
+        if step.is_delete() && !unseen.is_empty() {
+            real.catch_up(&unseen).await;
+            unseen.clear();
+        }
+        let before = server.revision();
+        let (expected, found) = (real.step(step).await, simulated.step(step).await);
+        let writes = server.revision() - before;
+        if expected != found {
+            let step = step.to_json();
+            return Some(format!(
+                "request {index}: {step}\n{}",
+                difference(&expected, &found)
+            ));
+        }
+        for plural in ["configmaps", "widgets"] {
+            if owns(step) && step.path.contains(plural) && !unseen.contains(&plural) {
+                unseen.push(plural);
+            }
+        }
+        // What the request did not write itself was the collector's doing.
+        let collected = writes > u64::from(!step.is_delete_collection());
+        if collected && let Some(difference) = settle(&mut real, &mut simulated).await {
+            let step = step.to_json();
+            return Some(format!(
+                "the objects after request {index}: {step}\n{difference}"
+            ));
+        }
+    }
+    if let Some(difference) = settle(&mut real, &mut simulated).await {
+        return Some(format!("the objects in the end:\n{difference}"));
+    }
+    for watch in &sequence.watches {
+        let (expected, found) = (real.watch(watch).await, simulated.watch(watch).await);
+        if expected != found {
+            let difference = difference(&expected, &found);
+            return Some(format!("the events of {watch}:\n{difference}"));
+        }
+    }
+    None
+}
+
+/// Whether a request may give an object owners.
+fn owns(step: &step::Step) -> bool {
+    step.body_text().contains("ownerReferences")
+}
+
+/// Waits until the real server has the objects that kube-sim has.
+async fn settle(real: &mut Side, simulated: &mut Side) -> Option<String> {
+    let started = Instant::now();
+    loop {
+        let (expected, found) = (real.state(false).await, simulated.state(false).await);
+        if expected == found {
+            break;
+        }
+        if started.elapsed() > SETTLING {
+            return Some(difference(&expected, &found));
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let (expected, found) = (real.state(true).await, simulated.state(true).await);
+    (expected != found).then(|| difference(&expected, &found))
+}
+
+/// Where two values part, and what each has there.
+fn difference(real: &Value, simulated: &Value) -> String {
+    let mut lines = Vec::new();
+    collect("", real, simulated, &mut lines);
+    lines.join("\n")
+}
+
+fn collect(path: &str, real: &Value, simulated: &Value, lines: &mut Vec<String>) {
+    match (real, simulated) {
+        (Value::Object(left), Value::Object(right)) => {
+            let mut keys: Vec<_> = left.keys().chain(right.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let absent = json!("<absent>");
+                let (left, right) = (left.get(key), right.get(key));
+                let (left, right) = (left.unwrap_or(&absent), right.unwrap_or(&absent));
+                collect(&format!("{path}/{key}"), left, right, lines);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                collect(&format!("{path}/{index}"), left, right, lines);
+            }
+        }
+        (left, right) if left == right => {}
+        (left, right) => {
+            lines.push(format!("  {path}\n    real: {left}\n    kube-sim: {right}"));
+        }
+    }
+}
+
+/// Leaves out requests as long as what is left shows a difference.
+async fn shrink(
+    client: &Client,
+    mut sequence: Sequence,
+    mut difference: String,
+) -> (Sequence, String) {
+    let mut index = sequence.steps.len();
+    while index > 0 {
+        index -= 1;
+        let shorter = sequence.without(index);
+        if let Some(found) = compare(client, &shorter).await {
+            (sequence, difference) = (shorter, found);
+            index = index.min(sequence.steps.len());
+        }
+    }
+    (sequence, difference)
+}
