@@ -525,4 +525,6 @@ fn as_seen(meta: &Meta) -> [Value; 2] {
 }
 
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod tests;
