@@ -3,9 +3,8 @@
 
 use std::{
     collections::BTreeSet,
-    pin::pin,
+    pin::Pin,
     sync::{Arc, Mutex},
-    task::Poll,
 };
 
 use futures::poll;
@@ -39,8 +38,12 @@ enum Event {
     Delete {
         foreground: bool,
     },
-    /// The controller's turn; it is stopped after so many steps, if a number is given.
-    Turn(Option<u8>),
+    /// The controller goes on for so many steps, with a new turn when it has none.
+    Steps(u8),
+    /// It goes on to the end of its turn.
+    Turn,
+    /// It is stopped in the middle of its turn.
+    Stop,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -48,11 +51,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => Just(Event::Create),
         2 => (1..NEEDED.len()).prop_map(Event::PutOn),
         3 => (0..NEEDED.len()).prop_map(Event::TakeOff),
-        2 => any::<bool>().prop_map(|foreground| Event::Delete { foreground }),
-        4 => Just(Event::Turn(None)),
-        4 => (0..60_u8).prop_map(|steps| Event::Turn(Some(steps))),
+        3 => any::<bool>().prop_map(|foreground| Event::Delete { foreground }),
+        9 => (1..30_u8).prop_map(Event::Steps),
+        3 => Just(Event::Turn),
+        1 => Just(Event::Stop),
     ];
-    prop::collection::vec(event, 1..40)
+    prop::collection::vec(event, 1..60)
 }
 
 /// UIDs of those for whom something stands, and of those for whom it was taken down.
@@ -113,16 +117,16 @@ fn server(ledger: &Ledger, early: &Arc<Mutex<Vec<String>>>) -> ApiServer {
             .after()
             .map(|after| finalizers_in(&after))
             .unwrap_or_default();
-        if !finalizers.contains(&OWN.to_owned()) || after.contains(&OWN.to_owned()) {
-            return;
-        }
+        let had = finalizers.contains(&OWN.to_owned());
+        let lost = had && !after.contains(&OWN.to_owned());
         let uid = before["metadata"]["uid"].as_str().unwrap_or_default();
         let ledger = ledger.0.lock().expect("nobody panics");
         let stands = ledger.0.contains(uid) && !ledger.1.contains(uid);
         let used = finalizers
             .iter()
             .any(|name| NEEDED.contains(&name.as_str()));
-        if used || stands || before["metadata"]["deletionTimestamp"].is_null() {
+        let goes = write.after().is_none();
+        if lost && used || (lost || goes) && stands {
             early
                 .lock()
                 .expect("nobody panics")
@@ -141,7 +145,7 @@ fn others(server: &ApiServer, event: Event) {
     let found = server.get("example.com", "things", Some("default"), "thing");
     let mut finalizers = found.as_ref().map(finalizers_in).unwrap_or_default();
     let (method, path, body) = match event {
-        Event::Turn(_) => return,
+        Event::Steps(_) | Event::Turn | Event::Stop => return,
         Event::Create => {
             let object = json!({
                 "apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "thing"},
@@ -171,19 +175,15 @@ fn others(server: &ApiServer, event: Event) {
     let _ = server.request(&method, &path, &body);
 }
 
-/// Lets it run, to its end or for so many steps.
-async fn run_for<T>(future: impl Future<Output = T>, steps: Option<u8>) {
-    let mut future = pin!(future);
-    let Some(steps) = steps else {
-        future.await;
-        return;
-    };
+/// Lets a turn go on for so many steps, and says whether it ended.
+async fn steps<T>(turn: &mut Pin<Box<impl Future<Output = T>>>, steps: u8) -> bool {
     for _ in 0..steps {
-        if let Poll::Ready(_) = poll!(future.as_mut()) {
-            return;
+        if poll!(turn.as_mut()).is_ready() {
+            return true;
         }
         yield_now().await;
     }
+    false
 }
 
 async fn tell(events: Vec<Event>) -> Vec<String> {
@@ -194,12 +194,24 @@ async fn tell(events: Vec<Event>) -> Vec<String> {
     let client = Client::new(server.clone(), "default");
     let reconciler = Reconciler::new(client, thing.clone(), order, ledger);
     let object = ObjectRef::new(thing, Some("default".into()), "thing");
+    let mut turn = None;
     for event in events {
+        let mut begun = || Box::pin(reconciler.reconcile(&object));
         match event {
-            Event::Turn(steps) => run_for(reconciler.reconcile(&object), steps).await,
+            Event::Steps(number) => {
+                let running = turn.get_or_insert_with(&mut begun);
+                if steps(running, number).await {
+                    turn = None;
+                }
+            }
+            Event::Turn => {
+                let _ = turn.take().unwrap_or_else(&mut begun).await;
+            }
+            Event::Stop => turn = None,
             event => others(&server, event),
         }
     }
+    drop(turn);
     // In the end everybody lets go, and so must we.
     others(&server, Event::Delete { foreground: false });
     for which in 0..NEEDED.len() {
