@@ -52,11 +52,11 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (1..NEEDED.len()).prop_map(Event::PutOn),
         3 => (0..NEEDED.len()).prop_map(Event::TakeOff),
         3 => any::<bool>().prop_map(|foreground| Event::Delete { foreground }),
-        9 => (1..30_u8).prop_map(Event::Steps),
+        12 => (1..4_u8).prop_map(Event::Steps),
         3 => Just(Event::Turn),
         1 => Just(Event::Stop),
     ];
-    prop::collection::vec(event, 1..60)
+    prop::collection::vec(event, 1..100)
 }
 
 /// UIDs of those for whom something stands, and of those for whom it was taken down.
@@ -226,6 +226,8 @@ async fn tell(events: Vec<Event>) -> Vec<String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn no_object_is_let_go_before_its_time_and_each_is_in_the_end(events in events()) {
         let runtime = tokio::runtime::Builder::new_current_thread()
