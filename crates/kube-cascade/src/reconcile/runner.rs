@@ -70,8 +70,8 @@ pub trait Lifecycle: Send + Sync + 'static {
 /// # Guarantees
 /// - Every decision is made on a live, consistent read.
 /// - The own finalizer is put on before anything is provisioned and taken off after everything else
-///   is done, each by a JSON Patch that tests the UID and the finalizers it was computed from:
-///   nobody's finalizer is lost, and no other object of that name is let go.
+///   is done, by JSON Patches that test the UID and what they were computed from: nobody's finalizer
+///   is lost, and no other object of that name is let go.
 /// - What an object waits for is in its condition `Deleting`, written through the status
 ///   subresource, and only when it changes. A kind without that subresource has no condition, and
 ///   a condition that cannot be written hinders nothing.
@@ -503,37 +503,37 @@ fn json_patch(patch: &Value) -> Patch<()> {
     Patch::Json(patch)
 }
 
-/// Puts `own` after the finalizers that were seen.
+fn same_object(meta: &Meta) -> Value {
+    json!({"op": "test", "path": "/metadata/uid", "value": meta.uid})
+}
+
+/// Puts `own` on: behind whatever is there by then, or in a list of its own if there is none.
 fn adopting(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let add = if meta.finalizers.is_empty() {
-        json!({"op": "add", "path": "/metadata/finalizers", "value": [own]})
-    } else {
-        json!({"op": "add", "path": "/metadata/finalizers/-", "value": own})
-    };
-    json!([uid, finalizers, add])
+    let list = "/metadata/finalizers";
+    if meta.finalizers.is_empty() {
+        return json!([
+            same_object(meta),
+            {"op": "test", "path": list, "value": null},
+            {"op": "add", "path": list, "value": [own]},
+        ]);
+    }
+    json!([same_object(meta), {"op": "add", "path": format!("{list}/-"), "value": own}])
 }
 
 /// Takes `own` from among the finalizers that were judged, and from no other list: between the two
 /// a foreground DELETE may have asked to wait for children.
 fn finishing(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let place = meta.finalizers.iter().position(|name| name == own);
-    let path = format!("/metadata/finalizers/{}", place.unwrap_or_default());
-    json!([uid, finalizers, {"op": "remove", "path": path}])
-}
-
-/// Tests that the object and its finalizers are those that were read.
-fn as_seen(meta: &Meta) -> [Value; 2] {
-    let finalizers = if meta.finalizers.is_empty() {
-        Value::Null
-    } else {
-        json!(meta.finalizers)
-    };
-    [
-        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
-        json!({"op": "test", "path": "/metadata/finalizers", "value": finalizers}),
-    ]
+    let list = "/metadata/finalizers";
+    let judged = json!({"op": "test", "path": list, "value": meta.finalizers});
+    let mut patch = vec![same_object(meta), judged];
+    // From the last one on, so that no place moves before its turn; two processes that put it on at
+    // once have put it on twice.
+    for (place, name) in meta.finalizers.iter().enumerate().rev() {
+        if name == own {
+            patch.push(json!({"op": "remove", "path": format!("{list}/{place}")}));
+        }
+    }
+    Value::Array(patch)
 }
 
 #[cfg(test)]

@@ -312,6 +312,17 @@ async fn another_object_of_that_name_is_taken_down_for_itself() {
 }
 
 #[tokio::test]
+async fn a_finalizer_that_is_on_twice_is_taken_off_at_once() {
+    let ground = Ground::new().await;
+    let project = terminating(&ground, &[STRANGER, OWN]).await;
+    assert_eq!(project.finalizers().await, [OWN, STRANGER, OWN]);
+    let diary = Diary::default();
+    let reconciler = reconciler(&ground, &diary);
+    assert_eq!(turn(&reconciler, &project).await, Outcome::Done);
+    assert_eq!(project.finalizers().await, [STRANGER]);
+}
+
+#[tokio::test]
 async fn an_object_stays_until_its_deprovisioning_says_done() {
     let ground = Ground::new().await;
     let project = terminating(&ground, &[]).await;
