@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::field::FieldError;
 use crate::resource::{Origin, Resource};
 use crate::schema::{self, Schema};
-use crate::strategy::{Custom, Strategy};
+use crate::strategy::{Custom, Schemas, Strategy};
 use crate::validate::{self, NameRule};
 
 /// One version of what a definition defines.
@@ -127,12 +127,19 @@ pub(crate) fn stored_versions(new: &Value, old: &Value) -> Vec<String> {
 
 /// What a definition defines; it has been found good.
 pub(crate) fn versions(definition: &Value) -> Vec<Version> {
+    let schemas: Schemas = versions_of(definition)
+        .map(|version| {
+            let name = version["name"].as_str().unwrap_or_default();
+            let schema = Schema::compile(schema_of(version));
+            (name.to_owned(), Arc::new(schema))
+        })
+        .collect();
     versions_of(definition)
-        .map(|version| one_version(definition, version))
+        .map(|version| one_version(definition, version, &schemas))
         .collect()
 }
 
-fn one_version(definition: &Value, version: &Value) -> Version {
+fn one_version(definition: &Value, version: &Value, schemas: &Schemas) -> Version {
     let spec = &definition["spec"];
     let names = &spec["names"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -175,7 +182,8 @@ fn one_version(definition: &Value, version: &Value) -> Version {
             storage: version["storage"] == true,
             status,
             fields,
-            schema: Arc::new(Schema::compile(schema_of(version))),
+            version: text(&version["name"]),
+            schemas: Arc::clone(schemas),
         }),
         served: version["served"] == true,
     }

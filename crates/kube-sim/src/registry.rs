@@ -53,8 +53,13 @@ impl Served {
     /// The same by kind, as 422 and failed preconditions have it.
     pub(crate) fn kind_named<'a>(&'a self, name: &'a str) -> Named<'a> {
         Named {
+            // A view is of the kind that is stored.
+            group: match self.strategy.is_view() {
+                true => "",
+                false => &self.resource.group,
+            },
             resource: &self.resource.kind,
-            ..self.named(name)
+            name,
         }
     }
 
@@ -125,8 +130,10 @@ impl Served {
     pub(crate) fn read(&self, stored: &Stored) -> Object {
         let mut object = stored.object();
         if !self.wrote(stored) {
+            let version = object::text(&object, "apiVersion").to_owned();
+            let (_, version) = version.split_once('/').unwrap_or(("", &version));
             self.set_type(&mut object);
-            self.strategy.convert_from_storage(&mut object);
+            self.strategy.convert_from_storage(version, &mut object);
         }
         object
     }

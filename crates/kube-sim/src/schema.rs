@@ -152,6 +152,11 @@ impl Schema {
         Ok(unknown)
     }
 
+    /// As [`Self::read`], of an object that was stored: it cannot be refused any more.
+    pub(crate) fn prune(&self, object: &mut Value) {
+        let _ = self.read(object);
+    }
+
     /// Fills in what is missing and has a default.
     pub(crate) fn default(&self, object: &mut Value) {
         prune::defaults(&self.root, object);

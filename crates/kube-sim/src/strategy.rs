@@ -49,7 +49,31 @@ pub(crate) struct Custom {
     pub(crate) status: bool,
     /// By which fields objects can be selected; see [`fields`].
     pub(crate) fields: Vec<String>,
-    pub(crate) schema: Arc<Schema>,
+    /// The name of this version.
+    pub(crate) version: String,
+    /// The schemas of all versions: objects are stored as one of them has them.
+    pub(crate) schemas: Schemas,
+}
+
+/// Schemas by the names of their versions.
+pub(crate) type Schemas = Arc<[(String, Arc<Schema>)]>;
+
+impl Custom {
+    fn schema(&self) -> &Schema {
+        self.schema_of(&self.version)
+    }
+
+    /// The schema of a version; of this one, if there is no such version any more.
+    fn schema_of(&self, version: &str) -> &Schema {
+        let named = |name: &str| {
+            let mut all = self.schemas.iter();
+            let found = all.find(|(known, _)| known == name)?;
+            Some(&*found.1)
+        };
+        named(version)
+            .or_else(|| named(&self.version))
+            .expect("every version has a schema")
+    }
 }
 
 type Fields = LazyLock<Vec<String>>;
@@ -224,7 +248,7 @@ impl Strategy {
         match self {
             Self::Definition => definition::create(object),
             Self::Custom(custom) => {
-                validate::create_custom(object, namespaced, custom.schema.validate(object))
+                validate::create_custom(object, namespaced, custom.schema().validate(object))
             }
             _ => self
                 .built_in()
@@ -250,8 +274,8 @@ impl Strategy {
             (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
             (Self::Custom(custom), part) => {
                 let content = match part {
-                    Part::Status => custom.schema.validate_status(new, old),
-                    Part::Main | Part::Finalize => custom.schema.validate_update(new, old),
+                    Part::Status => custom.schema().validate_status(new, old),
+                    Part::Main | Part::Finalize => custom.schema().validate_update(new, old),
                 };
                 validate::update_custom(new, old, namespaced, content)
             }
@@ -267,8 +291,8 @@ impl Strategy {
         match self {
             Self::Definition => definition::fill_in(object),
             Self::Custom(custom) => {
-                let unknown = custom.schema.read(object)?;
-                custom.schema.default(object);
+                let unknown = custom.schema().read(object)?;
+                custom.schema().default(object);
                 return Ok(unknown);
             }
             _ => {}
@@ -312,14 +336,32 @@ impl Strategy {
         })
     }
 
-    /// Turns what is stored into what this version shows.
-    pub(crate) fn convert_from_storage(&self, object: &mut Object) {
-        if self.is_view() {
-            events::from_core(object);
+    /// Turns what is stored, as of `version`, into what this version shows.
+    ///
+    /// A custom resource gets the defaults of the version in which it is stored, and keeps of them
+    /// what this version knows.
+    pub(crate) fn convert_from_storage(&self, version: &str, object: &mut Object) {
+        match self {
+            _ if self.is_view() => events::from_core(object),
+            Self::Custom(custom) => with_value(object, |object| {
+                let stored = custom.schema_of(version);
+                stored.prune(object);
+                stored.default(object);
+                if *version != *custom.version {
+                    custom.schema().prune(object);
+                }
+            }),
+            _ => {}
         }
-        if matches!(self, Self::Custom(_)) {
-            // What was written cannot be refused any more.
-            with_value(object, |object| drop(self.complete(object)));
+    }
+
+    /// Turns what another version has made of an object into what this one stores.
+    pub(crate) fn convert_into_storage(&self, object: &mut Object) {
+        if let Self::Custom(custom) = self {
+            with_value(object, |object| {
+                custom.schema().prune(object);
+                custom.schema().default(object);
+            });
         }
     }
 
