@@ -354,10 +354,11 @@ fn check_base64(text: &str) -> Result<(), String> {
             _ => return illegal(index),
         }
     }
-    if (digits + padding) % 4 == 0 {
-        Ok(())
-    } else {
-        illegal(bytes.len())
+    match ((digits + padding) % 4, padding) {
+        (0, _) => Ok(()),
+        // Where the group began that is not whole.
+        (rest, 0) => illegal(bytes.len() - rest),
+        _ => illegal(bytes.len()),
     }
 }
 

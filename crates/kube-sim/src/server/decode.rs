@@ -61,6 +61,7 @@ pub(super) fn body(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refuse(&shape::strict_error(&strict)).into());
     }
+    check_version(served, &value)?;
     Ok(Decoded::new(served, value, strict, validation))
 }
 
@@ -164,12 +165,6 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
             let why = format!("Object 'Kind' is missing in '{shown}'");
             return Err(unrecognized(expected, &why, body));
         }
-        if sent_version != version {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({sent_version}) does not match the expected API \
-                 version ({version})"
-            )));
-        }
         return Ok((sent_kind.to_owned(), sent_bare.to_owned()));
     }
     let kind = if sent_kind.is_empty() {
@@ -212,6 +207,18 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
     object.insert("apiVersion".to_owned(), version.into());
     object.insert("kind".to_owned(), expected.into());
     Ok(found)
+}
+
+/// Whether a custom object is of the version that the path says, once it could be read.
+fn check_version(served: &Served, value: &Value) -> Result<(), Status> {
+    let version = served.resource.api_version();
+    let sent = value["apiVersion"].as_str().unwrap_or_default();
+    if !served.is_custom() || sent == version {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({sent}) does not match the expected API version ({version})"
+    )))
 }
 
 /// 400: nobody can tell what the body is.

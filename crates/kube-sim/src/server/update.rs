@@ -163,7 +163,7 @@ pub(super) fn update(
 ) -> Result<Arc<Stored>, Status> {
     check_revision(served, stored, &new)?;
     let old = served.treated(stored);
-    keep_system_fields(&mut new, &old);
+    keep_system_fields(&mut new, &old, transaction.dry_run);
     served.strategy.prepare_update(&mut new, &old, part);
     if served.strategy.has_generation() {
         let changed = part == Part::Main && served.strategy.changes_desired_state(&new, &old);
@@ -227,11 +227,13 @@ fn parse_revision(revision: &str) -> Result<u64, Status> {
 }
 
 /// Puts back what an update cannot change without being told so.
-fn keep_system_fields(new: &mut Object, old: &Object) {
+fn keep_system_fields(new: &mut Object, old: &Object, dry_run: bool) {
     let kept = metadata(old);
     let metadata = metadata_mut(new);
-    for field in ["selfLink", "managedFields"] {
-        metadata.remove(field);
+    metadata.remove("managedFields");
+    // What only tries does not come to the place where this one is cleared.
+    if !dry_run {
+        metadata.remove("selfLink");
     }
     for field in ["creationTimestamp", "generation"] {
         put_field(metadata, field, kept.get(field).cloned());

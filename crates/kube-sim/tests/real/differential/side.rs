@@ -503,7 +503,7 @@ fn times(text: &str) -> String {
 
 /// An object that is shown in an error has its fields in any order; its letters will do.
 fn unordered(text: &str) -> String {
-    let shown = text.find("patch: Invalid value: \"").zip(text.rfind("}\""));
+    let shown = text.find("Invalid value: \"{").zip(text.rfind("}\""));
     let Some((start, end)) = shown.filter(|(start, end)| start < end) else {
         return text.to_owned();
     };
