@@ -93,6 +93,7 @@ async fn a_watch_ends_in_time_or_with_a_restart() {
     create(&server, "a", json!({}));
     let events = take(&networks, &params, &version, 9).await;
     assert_eq!(events, ["+a", "bookmark"]);
+    let version = server.revision().to_string();
 
     let watch = networks.watch(&params, &version).await.expect("a watch");
     server.restart(1);
