@@ -101,7 +101,17 @@ impl Served {
     pub(crate) fn invalid(&self, object: &Object, errors: &[FieldError]) -> Status {
         let name = object::text(metadata(object), "name");
         if !self.is_custom() {
-            return Status::invalid(self.kind_named(name), errors);
+            // Whatever the view, validation is about what is stored.
+            let group = if self.strategy.is_view() {
+                ""
+            } else {
+                &self.resource.group
+            };
+            let named = Named {
+                group,
+                ..self.kind_named(name)
+            };
+            return Status::invalid(named, errors);
         }
         let version = object::text(object, "apiVersion");
         let named = Named {

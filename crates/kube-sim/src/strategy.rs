@@ -286,18 +286,18 @@ impl Strategy {
     }
 
     /// Does to what a client sent what the kind says beyond its shape, and says which fields are
-    /// not known.
-    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+    /// not known, or what cannot be read.
+    pub(crate) fn complete(&self, object: &mut Value) -> Result<Vec<String>, String> {
         match self {
             Self::Definition => definition::fill_in(object),
             Self::Custom(custom) => {
-                let unknown = custom.schema().prune(object);
+                let unknown = custom.schema().read(object)?;
                 custom.schema().default(object);
-                return unknown;
+                return Ok(unknown);
             }
             _ => {}
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// What the server warns of when an object is accepted.
@@ -345,10 +345,10 @@ impl Strategy {
             _ if self.is_view() => events::from_core(object),
             Self::Custom(custom) => with_value(object, |object| {
                 let stored = custom.schema_of(version);
-                stored.prune(object);
+                stored.keep(object);
                 stored.default(object);
                 if *version != *custom.version {
-                    custom.schema().prune(object);
+                    custom.schema().keep(object);
                 }
             }),
             _ => {}
@@ -359,7 +359,7 @@ impl Strategy {
     pub(crate) fn convert_into_storage(&self, object: &mut Object) {
         if let Self::Custom(custom) = self {
             with_value(object, |object| {
-                custom.schema().prune(object);
+                custom.schema().keep(object);
                 custom.schema().default(object);
             });
         }
@@ -375,9 +375,30 @@ impl Strategy {
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self != Self::Secret {
-            return;
+        match self {
+            Self::Secret => Self::default_secret(object),
+            // What belongs to features that are off is not kept.
+            Self::Lease => {
+                if let Some(Value::Object(spec)) = object.get_mut("spec") {
+                    spec.retain(|key, _| !matches!(key.as_str(), "strategy" | "preferredHolder"));
+                }
+            }
+            // Of its secrets, an account only knows the names.
+            Self::ServiceAccount => {
+                let secrets = object.get_mut("secrets").and_then(Value::as_array_mut);
+                for secret in secrets
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_object_mut)
+                {
+                    secret.retain(|key, _| key == "name");
+                }
+            }
+            Self::ConfigMap => {}
         }
+    }
+
+    fn default_secret(object: &mut Object) {
         object
             .entry("type")
             .or_insert_with(|| Value::from("Opaque"));
