@@ -191,6 +191,9 @@ fn what_is_not_served_is_refused() {
     assert_eq!(
         FieldError::summary(&create(&definition)),
         "spec.versions[0].subresources.scale: Forbidden: kube-sim does not serve the scale subresource"
+    );
+}
+
 #[test]
 fn a_column_whose_path_is_not_evaluated_is_refused() {
     let mut definition = read(&json!({ "schema": { "type": "object" } }));
