@@ -55,6 +55,13 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
+    /// Whether the selector asks for one value of a field.
+    pub(crate) fn requires(&self, field: &str) -> bool {
+        self.terms
+            .iter()
+            .any(|term| term.equal && term.field == field)
+    }
+
     /// Whether an object is selected; `value` tells what a field holds, and nothing if it is
     /// missing.
     pub(crate) fn matches<'a>(&self, value: impl Fn(&str) -> Cow<'a, str>) -> bool {
