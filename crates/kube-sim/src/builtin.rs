@@ -83,6 +83,7 @@ impl Row {
             status: self.status,
             storage: Arc::from(self.storage),
             origin: Origin::BuiltIn,
+            deprecation: None,
             columns: Vec::<Value>::new(),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::discovery::compare_versions;
 use crate::field::FieldError;
 use crate::resource::{Origin, Resource};
 use crate::schema::{self, Schema};
@@ -139,6 +140,32 @@ pub(crate) fn versions(definition: &Value) -> Vec<Version> {
         .collect()
 }
 
+/// What clients of a deprecated version are told: to use the one that is preferred among those
+/// that are newer and not deprecated themselves, unless the definition has words of its own.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    if version["deprecated"] != true {
+        return None;
+    }
+    if let Some(warning) = version["deprecationWarning"].as_str() {
+        return Some(warning.to_owned());
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (
+        text(&definition["spec"]["group"]),
+        text(&definition["spec"]["names"]["kind"]),
+    );
+    let name = text(&version["name"]);
+    let newer = versions_of(definition)
+        .filter(|other| other["served"] == true && other["deprecated"] != true)
+        .map(|other| text(&other["name"]))
+        .filter(|other| compare_versions(other, &name).is_lt())
+        .min_by(|one, other| compare_versions(one, other));
+    let advice = newer.map_or(String::new(), |newer| {
+        format!("; use {group}/{newer} {kind}")
+    });
+    Some(format!("{group}/{name} {kind} is deprecated{advice}"))
+}
+
 fn one_version(definition: &Value, version: &Value, schemas: &Schemas) -> Version {
     let spec = &definition["spec"];
     let names = &spec["names"];
@@ -176,6 +203,7 @@ fn one_version(definition: &Value, version: &Value, schemas: &Schemas) -> Versio
                 uid: text(&definition["metadata"]["uid"]).into(),
                 name: text(&definition["metadata"]["name"]).into(),
             },
+            deprecation: deprecation(definition, version),
             columns: columns.cloned().unwrap_or_default(),
         },
         strategy: Strategy::Custom(Custom {

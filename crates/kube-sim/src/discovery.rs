@@ -54,8 +54,8 @@ pub(crate) fn answer(
         [""] => index(&groups),
         ["healthz" | "livez" | "readyz"] => return Some(healthy()),
         ["version"] => version(),
-        ["api"] => return list(headers, &groups[..1], || core_versions(&groups)),
-        ["apis"] => return list(headers, &groups[1..], || group_list(&groups)),
+        ["api"] => return Some(list(headers, &groups[..1], || core_versions(&groups))),
+        ["apis"] => return Some(list(headers, &groups[1..], || group_list(&groups))),
         ["api", version] => resource_list(groups.first()?, version)?,
         ["apis", name] => group(find(&groups, name)?, true),
         ["apis", name, version] => resource_list(find(&groups, name)?, version)?,
@@ -171,11 +171,7 @@ fn version() -> Value {
 }
 
 /// `/api` and `/apis`: all at once for a client that accepts it, the names alone for another one.
-fn list(
-    headers: &HeaderMap,
-    groups: &[Group<'_>],
-    names: impl Fn() -> Value,
-) -> Option<Response<Bytes>> {
+fn list(headers: &HeaderMap, groups: &[Group<'_>], names: impl Fn() -> Value) -> Response<Bytes> {
     let response = document::negotiate(headers, |media_type, parameters| {
         if !document::is_json(media_type) {
             return None;
@@ -197,7 +193,7 @@ fn list(
             _ => None,
         }
     });
-    Some(response.unwrap_or_else(document::not_acceptable))
+    response.unwrap_or_else(document::not_acceptable)
 }
 
 fn core_versions(groups: &[Group<'_>]) -> Value {

@@ -70,8 +70,8 @@ pub trait Lifecycle: Send + Sync + 'static {
 /// # Guarantees
 /// - Every decision is made on a live, consistent read.
 /// - The own finalizer is put on before anything is provisioned and taken off after everything else
-///   is done, each by a JSON Patch that tests the UID and the finalizers it was computed from:
-///   nobody's finalizer is lost, and no other object of that name is let go.
+///   is done, by JSON Patches that test the UID and what they were computed from: nobody's finalizer
+///   is lost, and no other object of that name is let go.
 /// - What an object waits for is in its condition `Deleting`, written through the status
 ///   subresource, and only when it changes. A kind without that subresource has no condition, and
 ///   a condition that cannot be written hinders nothing.
@@ -311,13 +311,12 @@ impl<L: Lifecycle> Turn<'_, L> {
             recheck,
             ..
         } = self.reconciler;
-        let mut done_for = None;
-        let mut attempts = 1;
+        let (mut done_for, mut said, mut attempts) = (None, None, 1);
+        let mut seen = self.read().await?;
         loop {
-            let Some(seen) = self.read().await? else {
+            let Some(Seen { meta, whole }) = seen else {
                 return Ok(Outcome::Done);
             };
-            let Seen { meta, whole } = seen;
             let work = match &done_for {
                 // Another object of this name has nothing to do with what was taken down.
                 Some(uid) if *uid == meta.uid => Work::Done,
@@ -329,10 +328,15 @@ impl<L: Lifecycle> Turn<'_, L> {
                 Phase::Live
             };
             let step = order.step(phase, &meta.finalizers, work);
-            let whole = match Condition::of(&step) {
-                Some(condition) => self.tell(whole, &condition).await?,
-                None => whole,
-            };
+            let condition =
+                Condition::of(&step).filter(|condition| Some(condition) != said.as_ref());
+            if let Some(condition) = condition
+                && let Some(written) = self.tell(&whole, &condition).await?
+            {
+                // It may have changed since it was read: what is acted on is what was judged.
+                (seen, said) = (Some(written), Some(condition));
+                continue;
+            }
             let patch = match step {
                 Step::Leave => return Ok(Outcome::Done),
                 Step::WaitForReferences(_) | Step::WaitForDependents(_) | Step::WaitForChildren => {
@@ -348,6 +352,7 @@ impl<L: Lifecycle> Turn<'_, L> {
                         Outcome::Done => done_for = Some(meta.uid),
                         later => return Ok(later),
                     }
+                    seen = self.read().await?;
                     continue;
                 }
                 Step::Adopt => adopting(&meta, order.own().as_str()),
@@ -361,6 +366,7 @@ impl<L: Lifecycle> Turn<'_, L> {
                 Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
             }
+            seen = self.read().await?;
         }
     }
 
@@ -375,16 +381,22 @@ impl<L: Lifecycle> Turn<'_, L> {
             Err(error) if *error.class() == Class::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let meta = Partial::deserialize(&whole).map_err(|source| self.undecoded(source))?;
-        Ok(Some(Seen {
-            meta: meta.metadata,
-            whole,
-        }))
+        self.seen(whole).map(Some)
+    }
+
+    fn seen(&self, whole: Value) -> Result<Seen, ReconcileError> {
+        let partial = Partial::deserialize(&whole).map_err(|source| self.undecoded(source))?;
+        let meta = partial.metadata;
+        Ok(Seen { meta, whole })
     }
 
     /// Writes the condition where the object does not have it yet, and returns the object as it is
-    /// then; what hinders that is no reason to hold up a deletion.
-    async fn tell(&self, whole: Value, condition: &Condition) -> Result<Value, FenceLost> {
+    /// then, if that was done; what hinders it is no reason to hold up a deletion.
+    async fn tell(
+        &self,
+        whole: &Value,
+        condition: &Condition,
+    ) -> Result<Option<Seen>, ReconcileError> {
         let Reconciler {
             clock,
             fence,
@@ -392,11 +404,11 @@ impl<L: Lifecycle> Turn<'_, L> {
             ..
         } = self.reconciler;
         if statusless.load(Ordering::Relaxed) {
-            return Ok(whole);
+            return Ok(None);
         }
         let now = Timestamp::try_from(clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let Some(patch) = condition.patch(&whole, now) else {
-            return Ok(whole);
+        let Some(patch) = condition.patch(whole, now) else {
+            return Ok(None);
         };
         fence.check()?;
         let (params, patch) = (PatchParams::default(), json_patch(&patch));
@@ -405,7 +417,7 @@ impl<L: Lifecycle> Turn<'_, L> {
             .patch_subresource("status", self.object.name(), &params, &patch);
         let attempted = || format!("write the condition of {}", self.object);
         match self.send::<Value>(attempted, sent).await {
-            Ok(written) => return Ok(written),
+            Ok(written) => return self.seen(written).map(Some),
             Err(error) if is_missing(&error) => {
                 // For want of the subresource a custom resource's server says that there is no such
                 // object, although there is.
@@ -418,7 +430,7 @@ impl<L: Lifecycle> Turn<'_, L> {
             Err(error) if is_stale(&error) => tracing::debug!(error = %Chain(&error)),
             Err(error) => tracing::warn!(error = %Chain(&error)),
         }
-        Ok(whole)
+        Ok(None)
     }
 
     async fn patch(&self, patch: &Value) -> Result<(), CallError> {
@@ -491,38 +503,40 @@ fn json_patch(patch: &Value) -> Patch<()> {
     Patch::Json(patch)
 }
 
-/// Puts `own` after the finalizers that were seen.
+fn same_object(meta: &Meta) -> Value {
+    json!({"op": "test", "path": "/metadata/uid", "value": meta.uid})
+}
+
+/// Puts `own` on: behind whatever is there by then, or in a list of its own if there is none.
 fn adopting(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let add = if meta.finalizers.is_empty() {
-        json!({"op": "add", "path": "/metadata/finalizers", "value": [own]})
-    } else {
-        json!({"op": "add", "path": "/metadata/finalizers/-", "value": own})
-    };
-    json!([uid, finalizers, add])
+    let list = "/metadata/finalizers";
+    if meta.finalizers.is_empty() {
+        return json!([
+            same_object(meta),
+            {"op": "test", "path": list, "value": null},
+            {"op": "add", "path": list, "value": [own]},
+        ]);
+    }
+    json!([same_object(meta), {"op": "add", "path": format!("{list}/-"), "value": own}])
 }
 
 /// Takes `own` from among the finalizers that were judged, and from no other list: between the two
 /// a foreground DELETE may have asked to wait for children.
 fn finishing(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let place = meta.finalizers.iter().position(|name| name == own);
-    let path = format!("/metadata/finalizers/{}", place.unwrap_or_default());
-    json!([uid, finalizers, {"op": "remove", "path": path}])
+    let list = "/metadata/finalizers";
+    let judged = json!({"op": "test", "path": list, "value": meta.finalizers});
+    let mut patch = vec![same_object(meta), judged];
+    // From the last one on, so that no place moves before its turn; two processes that put it on at
+    // once have put it on twice.
+    for (place, name) in meta.finalizers.iter().enumerate().rev() {
+        if name == own {
+            patch.push(json!({"op": "remove", "path": format!("{list}/{place}")}));
+        }
+    }
+    Value::Array(patch)
 }
 
-/// Tests that the object and its finalizers are those that were read.
-fn as_seen(meta: &Meta) -> [Value; 2] {
-    let finalizers = if meta.finalizers.is_empty() {
-        Value::Null
-    } else {
-        json!(meta.finalizers)
-    };
-    [
-        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
-        json!({"op": "test", "path": "/metadata/finalizers", "value": finalizers}),
-    ]
-}
-
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod tests;

@@ -193,3 +193,62 @@ fn what_is_not_served_is_refused() {
         "spec.versions[0].subresources.scale: Forbidden: kube-sim does not serve the scale subresource"
     );
 }
+
+#[test]
+fn a_column_whose_path_is_not_evaluated_is_refused() {
+    let mut definition = read(&json!({ "schema": { "type": "object" } }));
+    definition["spec"]["versions"][0]["additionalPrinterColumns"] = json!([
+        { "name": "Fine", "type": "string", "jsonPath": ".spec.list[?(@.a=='b')].c" },
+        { "name": "Deep", "type": "string", "jsonPath": ".spec..c" },
+    ]);
+    let errors = create(&definition);
+    assert!(!errors.is_empty() && errors.iter().all(is_our_own));
+    let columns = &mut definition["spec"]["versions"][0]["additionalPrinterColumns"];
+    columns.as_array_mut().expect("a list").pop();
+    assert_eq!(create(&definition), []);
+}
+
+#[test]
+fn clients_of_a_deprecated_version_are_told_of_a_newer_one() {
+    let check = |versions: Value, expected: &[Option<&str>]| {
+        let definition = json!({
+            "metadata": { "name": "things.r.example.com" },
+            "spec": {
+                "group": "r.example.com",
+                "names": { "plural": "things", "kind": "Thing" },
+                "versions": versions,
+            },
+        });
+        let versions = versions_of(&definition);
+        let told: Vec<_> = versions
+            .map(|version| deprecation(&definition, version))
+            .collect();
+        let told: Vec<_> = told.iter().map(Option::as_deref).collect();
+        assert_eq!(told, expected);
+    };
+    let version = |name: &str, deprecated: bool, served: bool| json!({ "name": name, "deprecated": deprecated, "served": served });
+    check(
+        json!([
+            version("v1alpha1", true, true),
+            version("v1beta1", false, true),
+            version("v1", false, true),
+            version("v2", false, false),
+        ]),
+        &[
+            Some("r.example.com/v1alpha1 Thing is deprecated; use r.example.com/v1 Thing"),
+            None,
+            None,
+            None,
+        ],
+    );
+    let mut own = version("v2", true, true);
+    own["deprecationWarning"] = "stop it".into();
+    check(
+        json!([version("v1", false, true), own, version("v3", true, true)]),
+        &[
+            None,
+            Some("stop it"),
+            Some("r.example.com/v3 Thing is deprecated"),
+        ],
+    );
+}

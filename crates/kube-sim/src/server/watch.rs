@@ -216,13 +216,14 @@ impl Watcher {
     }
 
     fn push_object(&mut self, kind: &str, object: &Stored) {
-        let shown = self.form.show(&self.served, object);
+        let form = self.form.next(self.api.now());
+        let shown = form.show(&self.served, object);
         self.ready.push_back(line(kind, &shown));
-        self.form = self.form.continued();
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
-        let object = self.form.bookmark(&self.served, self.seen, initial_end);
+        let form = self.form.next(self.api.now());
+        let object = form.bookmark(&self.served, self.seen, initial_end);
         let bytes = object.to_string();
         self.ready.push_back(line("BOOKMARK", bytes.as_bytes()));
     }
