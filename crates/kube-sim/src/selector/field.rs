@@ -55,11 +55,13 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
-    /// Whether the selector asks for one value of a field.
-    pub(crate) fn requires(&self, field: &str) -> bool {
-        self.terms
+    /// The value that a field must have, if the selector asks for exactly one.
+    pub(crate) fn exact(&self, field: &str) -> Option<&str> {
+        let term = self
+            .terms
             .iter()
-            .any(|term| term.equal && term.field == field)
+            .find(|term| term.equal && term.field == field)?;
+        Some(&term.value)
     }
 
     /// Whether an object is selected; `value` tells what a field holds, and nothing if it is

@@ -173,7 +173,7 @@ impl Selector {
 
     /// Whether there is one object at most that is asked for.
     pub(super) fn names_one(&self) -> bool {
-        self.name.is_some() || self.fields.requires("metadata.name")
+        self.name.is_some() || self.fields.exact("metadata.name").is_some()
     }
 
     pub(super) fn matches(&self, served: &Served, stored: &Stored) -> bool {
