@@ -49,7 +49,7 @@ pub(super) fn body(
         other => return Err(unsupported_media_type(other, "").into()),
     };
     let mut value = document.value;
-    let (kind, version) = check_type(served, &mut value, &request.body)?;
+    let (kind, version) = check_type(served, &mut value, &request.body, validation)?;
     let expected = &served.resource.kind;
     let refuse = |why: &str| shape::refuse(&kind, &version, expected, why);
     let mut strict: Vec<String> = document
@@ -173,7 +173,12 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
 /// Whether a body says of which type it is, and that it is the one that the path says.
 ///
 /// Returns the kind and the version that it says.
-fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String, String), Status> {
+fn check_type(
+    served: &Served,
+    value: &mut Value,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<(String, String), Status> {
     let resource = &served.resource;
     if let Some(why) = json::untyped(value) {
         return Err(unrecognized(&resource.kind, &why, body));
@@ -195,7 +200,12 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
             let why = format!("Object 'Kind' is missing in '{shown}'");
-            return Err(unrecognized(expected, &why, body));
+            // Another decoder is at work then, which knows what it was to find.
+            return Err(if validation == FieldValidation::Ignore {
+                shape::refuse(expected, &resource.version, expected, &why)
+            } else {
+                unrecognized(expected, &why, body)
+            });
         }
         return Ok((sent_kind.to_owned(), sent_bare.to_owned()));
     }
