@@ -50,6 +50,8 @@
 //! | definitions | what of a schema is not evaluated has the definition refused; no conversion webhooks |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
+//! | what moves a version | the content; a write that only changes who owns a field moves none |
+//! | faults in metadata | in one order; kube-apiserver goes through maps in any |
 //! | versions of objects | one sequence over everything, as of an etcd of its own |
 //! | OpenAPI | v3 as far as kubectl asks for it, without descriptions; v2 is empty |
 //!
