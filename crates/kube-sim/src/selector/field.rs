@@ -50,6 +50,15 @@ impl FieldSelector {
         Ok(Self { terms })
     }
 
+    /// The value that a field must have, if the selector asks for exactly one.
+    pub(crate) fn exact(&self, field: &str) -> Option<&str> {
+        let term = self
+            .terms
+            .iter()
+            .find(|term| term.equal && term.field == field)?;
+        Some(&term.value)
+    }
+
     /// Whether the selector asks for nothing in particular.
     pub(crate) fn is_everything(&self) -> bool {
         self.terms.is_empty()
