@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const NAMESPACES: &str = "namespaces";
 /// Where Events are kept, through whichever group they are seen.
 const EVENTS: &str = "events";
-/// Where `CustomResourceDefinitions` are kept.
+/// Where definitions are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// The Namespaces that are there from the beginning.

@@ -64,15 +64,6 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
-    /// The value that a field must have, if the selector asks for exactly one.
-    pub(crate) fn exact(&self, field: &str) -> Option<&str> {
-        let term = self
-            .terms
-            .iter()
-            .find(|term| term.equal && term.field == field)?;
-        Some(&term.value)
-    }
-
     /// Whether an object is selected; `value` tells what a field holds, and nothing if it is
     /// missing.
     pub(crate) fn matches<'a>(&self, value: impl Fn(&str) -> Cow<'a, str>) -> bool {
