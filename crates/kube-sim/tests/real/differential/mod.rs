@@ -276,22 +276,31 @@ impl Owners {
 
 /// Waits until the real server has the objects that kube-sim has.
 async fn settle(real: &mut Side, simulated: &mut Side) -> Option<String> {
-    let wanted = simulated.state().await;
-    let found = simulated.peek(&wanted);
     let started = Instant::now();
-    let state = loop {
-        let state = real.state().await;
-        let expected = real.peek(&state);
-        if expected == found {
-            break state;
+    let mut settled = Vec::new();
+    for index in 0..side::NAMESPACES {
+        for (_, path) in side::COLLECTIONS {
+            let wanted = simulated.objects(index, path).await;
+            let found = simulated.peek(&wanted);
+            let objects = loop {
+                let objects = real.objects(index, path).await;
+                let expected = real.peek(&objects);
+                if expected == found {
+                    break objects;
+                }
+                if started.elapsed() > SETTLING {
+                    return Some(difference(&expected, &found));
+                }
+                tokio::time::sleep(PAUSE).await;
+            };
+            settled.push((objects, wanted));
         }
-        if started.elapsed() > SETTLING {
-            return Some(difference(&expected, &found));
-        }
-        tokio::time::sleep(PAUSE).await;
-    };
-    let (expected, found) = (real.commit(&state), simulated.commit(&wanted));
-    (expected != found).then(|| difference(&expected, &found))
+    }
+    // Names are given in the same order on both sides.
+    settled.into_iter().find_map(|(objects, wanted)| {
+        let (expected, found) = (real.commit(&objects), simulated.commit(&wanted));
+        (expected != found).then(|| difference(&expected, &found))
+    })
 }
 
 /// Where two values part, and what each has there.
