@@ -148,6 +148,19 @@ pub(crate) fn run_due(state: &mut State, clock: &Clock) {
     }
 }
 
+/// Notes one thing to be done.
+fn note(state: &mut State, clock: &Clock, work: Work) {
+    let elapsed = clock.elapsed();
+    state.pending.add(&mut state.random, elapsed, work);
+}
+
+/// Has the collector look again at everything that has owners: there are new kinds of them.
+fn recheck_owners(state: &mut State, clock: &Clock) {
+    for place in state.pending.dependents.all() {
+        note(state, clock, Work::Collect(place));
+    }
+}
+
 /// Begins anew with what there is, as controllers do that have lost track.
 pub(crate) fn resync(state: &mut State, clock: &Clock) {
     state.pending.queue.clear();

@@ -53,8 +53,8 @@ pub(crate) fn answer(
     let document = match *segments.as_slice() {
         ["healthz" | "livez" | "readyz"] => return Some(healthy()),
         ["version"] => version(),
-        ["api"] => return list(headers, &groups[..1], || core_versions(&groups)),
-        ["apis"] => return list(headers, &groups[1..], || group_list(&groups)),
+        ["api"] => return Some(list(headers, &groups[..1], || core_versions(&groups))),
+        ["apis"] => return Some(list(headers, &groups[1..], || group_list(&groups))),
         ["api", version] => resource_list(groups.first()?, version)?,
         ["apis", name] => group(find(&groups, name)?, true),
         ["apis", name, version] => resource_list(find(&groups, name)?, version)?,
@@ -170,11 +170,7 @@ fn version() -> Value {
 }
 
 /// `/api` and `/apis`: all at once for a client that accepts it, the names alone for another one.
-fn list(
-    headers: &HeaderMap,
-    groups: &[Group<'_>],
-    names: impl Fn() -> Value,
-) -> Option<Response<Bytes>> {
+fn list(headers: &HeaderMap, groups: &[Group<'_>], names: impl Fn() -> Value) -> Response<Bytes> {
     let response = document::negotiate(headers, |media_type, parameters| {
         if !document::is_json(media_type) {
             return None;
@@ -196,7 +192,7 @@ fn list(
             _ => None,
         }
     });
-    Some(response.unwrap_or_else(document::not_acceptable))
+    response.unwrap_or_else(document::not_acceptable)
 }
 
 fn core_versions(groups: &[Group<'_>]) -> Value {

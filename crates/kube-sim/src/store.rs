@@ -154,7 +154,8 @@ impl Store {
         let Some(kept) = self.collections.get(collection) else {
             return Ok(());
         };
-        if at >= self.revision {
+        let changed = self.changes(collection, at)?.next().is_some();
+        if !changed {
             let _ = range.visit(&kept.objects, visit);
             return Ok(());
         }
@@ -277,11 +278,6 @@ impl Collection {
     pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
-
-    /// Wakes the watches although nothing has changed.
-    pub(crate) fn wake(&self) {
-        self.changed.send_replace(());
-    }
 }
 
 /// What to visit of a resource.
@@ -327,3 +323,6 @@ impl Snapshot {
         self.revision
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,9 +17,10 @@ use crate::{
     registry::Served,
     server::{
         State, Transaction,
-        delete::{DeleteOptions, FOREGROUND, ORPHAN, Propagation, delete_object, set_finalizers},
+        delete::{self, FOREGROUND, ORPHAN, Propagation, set_finalizers},
+        update,
     },
-    store::object::{Object, Owner, Stored, key, text},
+    store::object::{Owner, Stored, key, text},
     strategy::metadata_mut,
 };
 
@@ -28,6 +29,11 @@ use crate::{
 pub(crate) struct Dependents(BTreeMap<Box<str>, BTreeSet<Place>>);
 
 impl Dependents {
+    /// Everything that has owners.
+    pub(super) fn all(&self) -> BTreeSet<Place> {
+        self.0.values().flatten().cloned().collect()
+    }
+
     fn of(&self, uid: &str) -> impl Iterator<Item = &Place> {
         self.0.get(uid).into_iter().flatten()
     }
@@ -146,7 +152,7 @@ fn judge(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<S
         .iter()
         .map(|owner| standing(transaction.state, stored, owner))
         .collect();
-    // An owner that cannot be judged is tried again later, for ever.
+    // An owner that cannot be judged is tried again when its kind becomes known.
     if standings.is_empty() || standings.contains(&Standing::Unknown) {
         return;
     }
@@ -171,13 +177,7 @@ fn judge(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<S
     } else {
         Propagation::Background
     };
-    // Without preconditions nothing is refused.
-    let _ = delete_object(
-        transaction,
-        served,
-        stored,
-        &DeleteOptions::propagating(propagation),
-    );
+    delete::unconditionally(transaction, served, stored, propagation);
 }
 
 fn standing(state: &State, dependent: &Stored, owner: &Owner) -> Standing {
@@ -201,9 +201,10 @@ fn owner_object<'s>(
     owner: &Owner,
 ) -> Option<&'s Arc<Stored>> {
     let served = state.registry.of_kind(&owner.api_version, &owner.kind)?;
-    let namespace = match served.resource.namespaced {
-        true => Some(dependent.namespace()?),
-        false => None,
+    let namespace = if served.resource.namespaced {
+        Some(dependent.namespace()?)
+    } else {
+        None
     };
     let found = state
         .store
@@ -292,7 +293,7 @@ fn drop_owners(
             metadata.remove("ownerReferences");
         }
     }
-    write(transaction, served, stored, object);
+    update::write(transaction, served, stored, object);
 }
 
 fn take_finalizer(
@@ -308,16 +309,5 @@ fn take_finalizer(
     let others: Vec<Box<str>> = others.cloned().collect();
     let mut object = served.read(stored);
     set_finalizers(&mut object, &others);
-    write(transaction, served, stored, object);
-}
-
-/// Writes an object as an update of it does: it is removed if nothing holds it any more.
-fn write(
-    transaction: &mut Transaction<'_>,
-    served: &Arc<Served>,
-    stored: &Arc<Stored>,
-    object: Object,
-) {
-    let written = crate::server::update::write(transaction, served, stored, object);
-    drop(written);
+    update::write(transaction, served, stored, object);
 }

@@ -1,7 +1,10 @@
 //! The life of definitions: they are established, and they end with their instances.
 
+mod names;
+
 use std::sync::Arc;
 
+use names::Taken;
 use serde_json::{Value, json};
 
 use super::Work;
@@ -11,7 +14,8 @@ use crate::{
     resource::Origin,
     server::{
         State, Transaction,
-        delete::{CLEANUP, DeleteOptions, Propagation, delete_object, set_finalizers},
+        delete::{self, CLEANUP, Propagation, set_finalizers},
+        update,
     },
     store::object::{Object, Stored},
 };
@@ -33,10 +37,10 @@ pub(super) fn observe(
     // A definition may have been waiting for its last instance.
     if after.is_none() {
         let served = state.registry.storage(collection);
-        if let Some(served) = served.filter(|served| served.terminating) {
-            if let Origin::Definition { name, .. } = &served.resource.origin {
-                work.push(Work::Definition(Arc::clone(name)));
-            }
+        if let Some(served) = served.filter(|served| served.terminating)
+            && let Origin::Definition { name, .. } = &served.resource.origin
+        {
+            work.push(Work::Definition(Arc::clone(name)));
         }
     }
 }
@@ -52,7 +56,16 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &Arc<str>) {
         return;
     };
     match transaction.get(&served, name) {
-        None => withdraw(transaction.state, name),
+        None => {
+            withdraw(transaction.state, name);
+            // Others may have been waiting for its names.
+            for other in definitions(transaction.state) {
+                if !is_established(&served.read(&other)) {
+                    let work = Work::Definition(Arc::clone(&other.key));
+                    super::note(transaction.state, transaction.clock, work);
+                }
+            }
+        }
         Some(definition) if definition.terminating => end(transaction, &served, &definition),
         Some(definition) => establish(transaction, &served, &definition),
     }
@@ -62,36 +75,74 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &Arc<str>) {
 fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Stored>) {
     let old = served.read(stored);
     let mut object = old.clone();
-    let now = transaction.timestamp();
+    let taken = taken_names(transaction.state, served, &object, stored.name());
     object.entry("status").or_insert_with(|| json!({}));
-    object["status"]["acceptedNames"] = object["spec"]["names"].clone();
-    set_condition(
-        &mut object,
-        "NamesAccepted",
-        "True",
-        "NoConflicts",
-        "no conflicts found",
-        &now,
-    );
-    set_condition(
-        &mut object,
-        "Established",
-        "True",
-        "InitialNamesAccepted",
-        "the initial names have been accepted",
-        &now,
-    );
-    serve(transaction.state, stored, &object);
+    let accepted = &object["status"]["acceptedNames"];
+    let (accepted, conflict) = names::accept(&object["spec"]["names"], accepted, &taken);
+    object["status"]["acceptedNames"] = accepted;
+    let (status, reason, message) = match &conflict {
+        Some((reason, message)) => ("False", *reason, message.as_str()),
+        None => ("True", "NoConflicts", "no conflicts found"),
+    };
+    let now = transaction.timestamp();
+    set_condition(&mut object, "NamesAccepted", status, reason, message, &now);
+    if !is_established(&object) {
+        let (status, reason, message) = match conflict {
+            Some(_) => ("False", "NotAccepted", "not all names are accepted"),
+            None => (
+                "True",
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+            ),
+        };
+        set_condition(&mut object, "Established", status, reason, message, &now);
+    }
+    if is_established(&object) && serve(transaction.state, stored, &object) {
+        super::recheck_owners(transaction.state, transaction.clock);
+    }
     if object != old {
         transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
     }
 }
 
-/// Registers the versions of a definition, unless they are as they were.
-fn serve(state: &mut State, stored: &Stored, object: &Object) {
+fn is_established(definition: &Object) -> bool {
+    let status = definition.get("status");
+    let conditions = status.and_then(|status| status.get("conditions")?.as_array());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|it| it["type"] == "Established" && it["status"] == "True")
+}
+
+/// The names that the other definitions of the same group have.
+fn taken_names(state: &State, served: &Served, definition: &Object, name: &str) -> Taken {
+    let mut taken = Taken::default();
+    let group = |definition: &Object| definition.get("spec").map(|spec| spec["group"].clone());
+    for other in definitions(state) {
+        let object = served.read(&other);
+        if other.name() != name && group(&object) == group(definition) {
+            taken.add(&object["status"]["acceptedNames"]);
+        }
+    }
+    taken
+}
+
+/// All definitions.
+fn definitions(state: &State) -> Vec<Arc<Stored>> {
+    let kept = state.store.collection(builtin::DEFINITIONS);
+    let kept = kept.into_iter().flat_map(|kept| kept.objects().cloned());
+    kept.collect()
+}
+
+/// Registers the versions of a definition, unless they are as they were; whether it was not known.
+fn serve(state: &mut State, stored: &Stored, object: &Object) -> bool {
+    let epoch = epoch(object);
+    let mut known = state.registry.all().iter();
+    let known = known.find(|served| belongs_to(served, &stored.key));
+    let is_known = known.is_some();
+    if known.is_some_and(|it| it.epoch == epoch && it.terminating == stored.terminating) {
+        return false;
+    }
     let definition = Value::Object(object.clone());
     state.registry.remove_definition(&stored.key);
-    let epoch = epoch(object);
     for version in definition::versions(&definition) {
         state.store.open(&version.resource.storage);
         let mut served = Served::new(version.resource, version.strategy, epoch);
@@ -99,6 +150,7 @@ fn serve(state: &mut State, stored: &Stored, object: &Object) {
         served.terminating = stored.terminating;
         state.registry.insert(served);
     }
+    !is_known
 }
 
 /// The generation of a definition changes whenever its `spec` does.
@@ -110,7 +162,10 @@ fn epoch(object: &Object) -> u32 {
 
 /// Deletes the instances of a definition, and when there are none, the definition.
 fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Stored>) {
-    serve(transaction.state, stored, &served.read(stored));
+    let definition = served.read(stored);
+    if is_established(&definition) {
+        serve(transaction.state, stored, &definition);
+    }
     if !stored.has_finalizer(CLEANUP) {
         return;
     }
@@ -131,10 +186,8 @@ fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Sto
             .into_iter()
             .flat_map(|kept| kept.objects().cloned())
             .collect();
-        let options = DeleteOptions::propagating(Propagation::Background);
         for object in objects.iter().filter(|object| !object.terminating) {
-            // Without preconditions nothing is refused.
-            let _ = delete_object(transaction, &instances, object, &options);
+            delete::unconditionally(transaction, &instances, object, Propagation::Background);
         }
         let kept = transaction.state.store.collection(&collection);
         left = kept.map_or(0, crate::store::Collection::len);
@@ -167,7 +220,7 @@ fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Sto
     let others = stored.finalizers.iter().filter(|held| ***held != *CLEANUP);
     let others: Vec<Box<str>> = others.cloned().collect();
     set_finalizers(&mut object, &others);
-    crate::server::update::write(transaction, served, stored, object);
+    update::write(transaction, served, stored, object);
 }
 
 /// Stops serving what a definition said; whatever is left of it is forgotten.
@@ -194,14 +247,11 @@ pub(super) fn reload(state: &mut State) {
     let Some(served) = state.registry.storage(builtin::DEFINITIONS).cloned() else {
         return;
     };
-    let definitions: Vec<Arc<Stored>> = state
-        .store
-        .collection(builtin::DEFINITIONS)
-        .into_iter()
-        .flat_map(|kept| kept.objects().cloned())
-        .collect();
-    for definition in definitions {
-        serve(state, &definition, &served.read(&definition));
+    for definition in definitions(state) {
+        let object = served.read(&definition);
+        if is_established(&object) {
+            serve(state, &definition, &object);
+        }
     }
 }
 

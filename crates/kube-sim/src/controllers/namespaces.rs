@@ -9,7 +9,7 @@ use crate::{
     builtin,
     server::{
         State, Transaction,
-        delete::{DeleteOptions, Propagation, delete_object},
+        delete::{self, Propagation},
         update,
     },
     store::object::{Object, Stored},
@@ -68,12 +68,12 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &str) {
 /// Takes off the finalizer with which a Namespace waits for its content; others may hold it.
 fn take_finalizer(namespace: &mut Object) {
     let spec = namespace.get_mut("spec").and_then(Value::as_object_mut);
-    if let Some(spec) = spec {
-        if let Some(Value::Array(finalizers)) = spec.get_mut("finalizers") {
-            finalizers.retain(|finalizer| finalizer != "kubernetes");
-            if finalizers.is_empty() {
-                spec.remove("finalizers");
-            }
+    if let Some(spec) = spec
+        && let Some(Value::Array(finalizers)) = spec.get_mut("finalizers")
+    {
+        finalizers.retain(|finalizer| finalizer != "kubernetes");
+        if finalizers.is_empty() {
+            spec.remove("finalizers");
         }
     }
 }
@@ -87,15 +87,13 @@ fn delete_content(transaction: &mut Transaction<'_>, namespace: &str) {
         .filter(|served| served.resource.namespaced && served.strategy.stores())
         .map(Arc::clone)
         .collect();
-    let options = DeleteOptions::propagating(Propagation::Background);
     for served in kinds {
         let Some(collection) = transaction.state.store.collection(&served.resource.storage) else {
             continue;
         };
         for stored in collection.within(namespace) {
             if !stored.terminating {
-                // Without preconditions nothing is refused.
-                let _ = delete_object(transaction, &served, &stored, &options);
+                delete::unconditionally(transaction, &served, &stored, Propagation::Background);
             }
         }
     }

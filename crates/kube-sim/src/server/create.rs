@@ -56,17 +56,19 @@ pub(super) fn new_object(
 ) -> Result<Arc<Stored>, Status> {
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
-    if !text(metadata(&object), "resourceVersion").is_empty() {
-        return Err(Status::internal(
-            "resourceVersion should not be set on objects to be created",
-        ));
-    }
     set_system_fields(transaction, served, &mut object);
     served.strategy.prepare_create(&mut object);
     let generated = generate_name(transaction, served, namespace, &mut object);
     let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
+    // What would write it minds, and what only tries shows it again.
+    let version = text(metadata(&object), "resourceVersion");
+    if !transaction.dry_run && !matches!(version, "" | "0") {
+        return Err(Status::internal(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
     if let Some(taken) = transaction.get(served, &key) {
         let mut status = Status::already_exists(served.named(&name));
         if taken.terminating {
@@ -90,10 +92,11 @@ pub(super) fn check_namespace(namespace: Option<&str>, object: &mut Object) -> R
             metadata.insert("namespace".to_owned(), namespace.into());
         }
         Some(namespace) if sent != namespace => {
-            return Err(Status::bad_request(format!(
+            return Err(Status::bad_request(
                 "the namespace of the provided object does not match the namespace sent on the \
-                 request",
-            )));
+                 request"
+                    .to_string(),
+            ));
         }
         Some(_) => {}
         None => {
@@ -145,7 +148,6 @@ fn set_system_fields(transaction: &mut Transaction<'_>, served: &Served, object:
         "deletionGracePeriodSeconds",
         "selfLink",
         "managedFields",
-        "resourceVersion",
     ] {
         metadata.remove(field);
     }
@@ -165,15 +167,17 @@ fn generate_name(
 ) -> bool {
     // As often as the server tries.
     const ATTEMPTS: usize = 8;
+    // So that the name is no longer than a label.
+    const LONGEST_BASE: usize = 63 - 5;
     let base = text(metadata(object), "generateName").to_owned();
     if base.is_empty() || !text(metadata(object), "name").is_empty() {
         return false;
     }
     let mut name = String::new();
     for _ in 0..ATTEMPTS {
-        let room = 63 - 5;
-        let end = base.floor_char_boundary(room.min(base.len()));
-        name = format!("{}{}", &base[..end], transaction.draw_suffix());
+        // What is cut in the middle of a character could be no name anyway.
+        let base = base.get(..LONGEST_BASE).unwrap_or(&base);
+        name = format!("{base}{}", transaction.draw_suffix());
         if transaction.get(served, &key(namespace, &name)).is_none() {
             break;
         }

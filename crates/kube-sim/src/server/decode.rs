@@ -4,6 +4,8 @@
 //! Fields that are not known go; whether that is refused, warned of or ignored is for the client
 //! to say.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
@@ -11,7 +13,9 @@ use super::{
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    builtin, json,
+    builtin,
+    field::go_json,
+    json,
     patch::{FieldValidation, Patched},
     protobuf,
     registry::Served,
@@ -57,6 +61,7 @@ pub(super) fn body(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refuse(&shape::strict_error(&strict)).into());
     }
+    check_version(served, &value)?;
     Ok(Decoded::new(served, value, strict, validation))
 }
 
@@ -68,11 +73,36 @@ pub(super) fn patched(
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
     let mut strict = std::mem::take(&mut patched.strict);
+    check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
     strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
     Ok(Decoded::new(served, value, strict, validation))
+}
+
+/// A patch can change the type of an object, or take it away.
+fn check_patched_type(served: &Served, value: &Value) -> Result<(), String> {
+    let Some(object) = value.as_object() else {
+        return Ok(());
+    };
+    let (kind, found) = (text(object, "kind"), text(object, "apiVersion"));
+    if served.is_custom() {
+        // Validation looks at the rest.
+        return match kind {
+            "" => Err(format!("Object 'Kind' is missing in '{}'", go_json(value))),
+            _ => Ok(()),
+        };
+    }
+    let version = served.resource.api_version();
+    let is_other = |found: &str, expected: &str| !found.is_empty() && found != expected;
+    if is_other(kind, &served.resource.kind) || is_other(found, &version) {
+        return Err(format!(
+            "no kind {kind:?} is registered for version {found:?} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        ));
+    }
+    Ok(())
 }
 
 impl Decoded {
@@ -99,9 +129,12 @@ impl Decoded {
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = match served.strategy.shape() {
         Some(shape) => shape::read(shape, value)?,
-        None => shape::read_metadata(value)?,
+        None => shape::read_metadata(value, "")?,
     };
-    unknown.extend(served.strategy.complete(value));
+    // An object of another kind has no schema here; it is refused later.
+    if !served.is_custom() || value["kind"] == served.resource.kind.as_str() {
+        unknown.extend(served.strategy.complete(value)?);
+    }
     Ok(unknown)
 }
 
@@ -132,12 +165,6 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
             let why = format!("Object 'Kind' is missing in '{shown}'");
             return Err(unrecognized(expected, &why, body));
         }
-        if sent_version != version {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({sent_version}) does not match the expected API \
-                 version ({version})"
-            )));
-        }
         return Ok((sent_kind.to_owned(), sent_bare.to_owned()));
     }
     let kind = if sent_kind.is_empty() {
@@ -154,16 +181,21 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         && kind == expected
     {
         // A slash before the version is one too many, and does no harm.
-    } else if builtin::is_registered(found_group, bare, kind) {
-        let why = format!(
-            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
-            match resource.group.split('.').next() {
-                // Events of the newer group are those of the core as well.
-                None | Some("" | "events") => "core",
-                Some(group) => group,
-            }
-        );
-        return Err(shape::refuse(kind, bare, expected, &why));
+    } else if let Some(shape) = builtin::shape(found_group, bare, kind) {
+        let (kind, bare) = (kind.to_owned(), bare.to_owned());
+        let mut other = Value::Object(object.clone());
+        let read = shape::read(shape, &mut other);
+        let why = read.err().unwrap_or_else(|| {
+            format!(
+                "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+                match resource.group.split('.').next() {
+                    // Events of the newer group are those of the core as well.
+                    None | Some("" | "events") => "core",
+                    Some(group) => group,
+                }
+            )
+        });
+        return Err(shape::refuse(&kind, &bare, expected, &why));
     } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \
@@ -175,6 +207,18 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
     object.insert("apiVersion".to_owned(), version.into());
     object.insert("kind".to_owned(), expected.into());
     Ok(found)
+}
+
+/// Whether a custom object is of the version that the path says, once it could be read.
+fn check_version(served: &Served, value: &Value) -> Result<(), Status> {
+    let version = served.resource.api_version();
+    let sent = value["apiVersion"].as_str().unwrap_or_default();
+    if !served.is_custom() || sent == version {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({sent}) does not match the expected API version ({version})"
+    )))
 }
 
 /// 400: nobody can tell what the body is.
@@ -195,7 +239,10 @@ fn summary(body: &[u8]) -> String {
     let text = if body[0] == b'{' {
         String::from_utf8_lossy(shown).into_owned()
     } else {
-        shown.iter().map(|byte| format!("{byte:02x}")).collect()
+        shown.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     };
     if body.len() > MOST {
         text + " ..."

@@ -18,6 +18,7 @@ use super::{
     transaction::generation,
 };
 use crate::{
+    fault::Verb,
     field::{FieldError, Path},
     json,
     registry::Served,
@@ -37,10 +38,10 @@ pub(crate) const ORPHAN: &str = "orphan";
 
 /// How an object is to be deleted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DeleteOptions {
-    pub(crate) uid: Option<String>,
-    pub(crate) revision: Option<String>,
-    pub(crate) propagation: Option<Propagation>,
+struct DeleteOptions {
+    uid: Option<String>,
+    revision: Option<String>,
+    propagation: Option<Propagation>,
     /// The deprecated way to say so; excludes the other.
     orphan_dependents: Option<bool>,
     dry_run: bool,
@@ -56,7 +57,7 @@ pub(crate) enum Propagation {
 }
 
 /// What a deletion came to.
-pub(crate) enum Deleted {
+enum Deleted {
     /// The object is gone; this was its last state.
     Gone(Arc<Stored>),
     /// Something still holds it.
@@ -140,8 +141,25 @@ fn selected(
     items
 }
 
+/// Deletes an object as a controller does, whichever version of it is there.
+pub(crate) fn unconditionally(
+    transaction: &mut Transaction<'_>,
+    served: &Arc<Served>,
+    stored: &Arc<Stored>,
+    propagation: Propagation,
+) {
+    let options = DeleteOptions {
+        propagation: Some(propagation),
+        ..DeleteOptions::default()
+    };
+    transaction.with_verb(Verb::Delete, |transaction| {
+        // What may not be deleted is not.
+        let _ = delete_object(transaction, served, stored, &options);
+    });
+}
+
 /// Deletes an object as the options say.
-pub(crate) fn delete_object(
+fn delete_object(
     transaction: &mut Transaction<'_>,
     served: &Arc<Served>,
     stored: &Arc<Stored>,
@@ -175,14 +193,19 @@ pub(crate) fn delete_object(
     }
     let held_by = options.finalizers(served, stored);
     if held_by.is_empty() {
-        if stored.finalizers.is_empty() {
-            return Ok(Deleted::Gone(transaction.remove(served, stored)));
+        if !stored.finalizers.is_empty() && options.revision.is_some() {
+            // The server means to take the finalizer off first, and to go on with the revision
+            // that this makes; but it saves itself that write, and so there is none.
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: ResourceVersion in precondition: , \
+                 ResourceVersion in object meta: {}",
+                served.storage_key(&stored.key),
+                stored.revision
+            );
+            return Err(Status::conflict(served.named(stored.name()), &why));
         }
-        // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.treated(stored);
-        set_finalizers(&mut object, &held_by);
-        let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
-        return Ok(Deleted::Gone(transaction.remove(served, &stored)));
+        return Ok(Deleted::Gone(transaction.remove(served, stored)));
     }
     let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);
@@ -339,14 +362,6 @@ fn mismatch(served: &Served, stored: &Stored, what: &str, wanted: &str, found: &
 }
 
 impl DeleteOptions {
-    /// Without preconditions.
-    pub(crate) fn propagating(propagation: Propagation) -> Self {
-        Self {
-            propagation: Some(propagation),
-            ..Self::default()
-        }
-    }
-
     /// From the body if there is one, otherwise from the query.
     fn read(request: &Request<'_>) -> Result<Self, Refusal> {
         let raw = if request.body.is_empty() {

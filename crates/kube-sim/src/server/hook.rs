@@ -147,7 +147,7 @@ impl<'a> View<'a> {
         let collection = self.state.store.collection(&served.resource.storage);
         collection
             .into_iter()
-            .flat_map(|collection| collection.objects())
+            .flat_map(super::super::store::Collection::objects)
             .map(|stored| Value::Object(served.read(stored)))
             .collect()
     }

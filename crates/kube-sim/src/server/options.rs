@@ -21,13 +21,13 @@ pub(super) struct WriteOptions {
 impl WriteOptions {
     /// The options of a request; `kind` is what they are called.
     pub(super) fn read(request: &Request<'_>, kind: &str) -> Result<Self, Status> {
+        // Nothing is done with the manager's name, but the server has its length checked.
+        const LONGEST_MANAGER: usize = 128;
         let mut errors = Vec::new();
         if kind == "PatchOptions" && request.query_flag("force").is_some() {
             let why = "may not be specified for non-apply patch";
             errors.push(FieldError::forbidden(Path::Root("force"), why));
         }
-        // Nothing is done with the name, but the server has its length checked.
-        const LONGEST_MANAGER: usize = 128;
         if request.query("fieldManager").len() > LONGEST_MANAGER {
             let path = Path::Root("fieldManager");
             errors.push(FieldError::too_long(path, LONGEST_MANAGER));

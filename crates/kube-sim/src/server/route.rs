@@ -24,48 +24,60 @@ use crate::{
 };
 
 /// Carries out a request.
-pub(super) fn answer(server: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
-    carry_out(server, parts, body).unwrap_or_else(Answer::from)
+pub(super) fn answer(api: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
+    carry_out(api, parts, body).unwrap_or_else(Answer::from)
 }
 
-fn carry_out(server: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
-    let mut state = server.current();
+fn carry_out(api: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
+    let mut state = api.current();
     let Some(request) = Request::read(parts, body) else {
         return document(&state, parts);
     };
     let served = find(&state.registry, &request)?;
-    let answer = serve(server, &mut state, &request, &served);
+    let answer = serve(api, &mut state, &request, &served);
     // What a write has caused is done before anybody else comes, but not before its answer is
     // made.
-    server.settle(&mut state);
+    api.settle(&mut state);
     answer
 }
 
 fn serve(
-    server: &ApiServer,
+    api: &ApiServer,
     state: &mut State,
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
     let part = part(request, served)?;
-    let clock = &server.shared.clock;
-    match request.verb {
-        Verb::Get => return read::get(state, clock, request, served),
-        Verb::List => return read::list(state, clock, request, served),
-        Verb::Watch => return watch::watch(server, state, request, served),
-        _ => {}
-    }
-    let mut transaction = Transaction::of(state, clock, request);
+    let clock = &api.shared.clock;
+    let mut warnings: Vec<String> = served.resource.deprecation.iter().cloned().collect();
     let answer = match request.verb {
-        Verb::Create => create::create(&mut transaction, request, served),
-        Verb::Update => update::put(&mut transaction, request, served, part),
-        Verb::Patch => update::patch(&mut transaction, request, served, part),
-        Verb::Delete => delete::delete(&mut transaction, request, served),
-        Verb::DeleteCollection => delete::collection(&mut transaction, request, served),
-        _ => Err(method_not_allowed(request, served)),
+        Verb::Get => read::get(state, clock, request, served),
+        Verb::List => read::list(state, clock, request, served),
+        Verb::Watch => watch::watch(api, state, request, served),
+        _ => {
+            let mut transaction = Transaction::of(state, clock, request);
+            let answer = write(&mut transaction, request, served, part);
+            warnings.append(&mut transaction.warnings);
+            answer
+        }
     };
-    let warnings = std::mem::take(&mut transaction.warnings);
     Ok(answer.unwrap_or_else(Answer::from).with_warnings(&warnings))
+}
+
+fn write(
+    transaction: &mut Transaction<'_>,
+    request: &Request<'_>,
+    served: &Arc<Served>,
+    part: Part,
+) -> Result<Answer, Refusal> {
+    match request.verb {
+        Verb::Create => create::create(transaction, request, served),
+        Verb::Update => update::put(transaction, request, served, part),
+        Verb::Patch => update::patch(transaction, request, served, part),
+        Verb::Delete => delete::delete(transaction, request, served),
+        Verb::DeleteCollection => delete::collection(transaction, request, served),
+        _ => Err(method_not_allowed(request, served)),
+    }
 }
 
 /// The resource that a path names.

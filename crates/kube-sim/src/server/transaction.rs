@@ -108,11 +108,14 @@ impl<'s> Transaction<'s> {
         key: Arc<str>,
         object: &Object,
     ) -> Arc<Stored> {
-        let storage = match served.strategy.stores() {
-            true => None,
-            false => self.state.registry.storage(&served.resource.storage),
+        let storage = &served.resource.storage;
+        let storage = match self.state.registry.storage(storage) {
+            Some(storage) if !served.strategy.stores() => storage,
+            _ => return Arc::new(served.write(key, object)),
         };
-        Arc::new(storage.unwrap_or(served).write(key, object))
+        let mut object = object.clone();
+        storage.strategy.convert_into_storage(&mut object);
+        Arc::new(storage.write(key, &object))
     }
 
     /// Takes an object away and tells everybody. The answer is its last state, as of its removal.
@@ -141,6 +144,14 @@ impl<'s> Transaction<'s> {
             after,
         );
         self.tell_hooks(served, before, after, None);
+    }
+
+    /// Does something with another verb.
+    pub(super) fn with_verb<T>(&mut self, verb: Verb, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.verb, verb);
+        let done = act(self);
+        self.verb = before;
+        done
     }
 
     /// Tells of a DELETE that has changed nothing.

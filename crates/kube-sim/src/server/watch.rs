@@ -38,12 +38,12 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// GET of a collection with `watch`.
 pub(super) fn watch(
-    server: &ApiServer,
+    api: &ApiServer,
     state: &mut State,
     request: &Request<'_>,
     served: &Arc<Served>,
 ) -> Result<Answer, Refusal> {
-    let form = Form::of(request, served, Shape::One, server.now())?;
+    let form = Form::of(request, served, Shape::One, api.now())?;
     let options = ListOptions::read(request, served)?;
     state.check_initialized()?;
     let Some(collection) = state.store.collection(&served.resource.storage) else {
@@ -57,7 +57,7 @@ pub(super) fn watch(
     };
     let deadline = Instant::now() + lifetime;
     let mut watcher = Watcher {
-        server: server.clone(),
+        api: api.clone(),
         served: Arc::clone(served),
         form,
         namespace: request.namespace().map(|namespace| format!("{namespace}/")),
@@ -102,7 +102,7 @@ pub(super) fn watch(
 }
 
 struct Watcher {
-    server: ApiServer,
+    api: ApiServer,
     served: Arc<Served>,
     form: Form,
     /// With a slash behind it.
@@ -160,8 +160,8 @@ impl Watcher {
 
     /// Takes everything that is new; says when a controller has something to do.
     fn read(&mut self) -> Option<Instant> {
-        let server = self.server.clone();
-        let state = server.current();
+        let api = self.api.clone();
+        let state = api.current();
         let collection = Arc::clone(&self.served.resource.storage);
         match state.store.changes(&collection, self.seen) {
             Ok(events) => {
@@ -175,7 +175,7 @@ impl Watcher {
             Err(compacted) => self.expire(compacted.oldest),
         }
         let due = state.pending.next_due();
-        due.map(|due| server.shared.clock.instant(due))
+        due.map(|due| api.shared.clock.instant(due))
     }
 
     fn begin_with_all(&mut self, state: &State, at: u64) {
@@ -199,10 +199,10 @@ impl Watcher {
     }
 
     fn push(&mut self, event: &Event) {
-        if let Some(namespace) = &self.namespace {
-            if !event.key().starts_with(namespace.as_str()) {
-                return;
-            }
+        if let Some(namespace) = &self.namespace
+            && !event.key().starts_with(namespace.as_str())
+        {
+            return;
         }
         let selected = |stored: &&Arc<Stored>| self.selector.matches(&self.served, stored);
         let old = event.old.as_ref().filter(selected);
@@ -216,13 +216,14 @@ impl Watcher {
     }
 
     fn push_object(&mut self, kind: &str, object: &Stored) {
-        let shown = self.form.show(&self.served, object);
+        let form = self.form.next(self.api.now());
+        let shown = form.show(&self.served, object);
         self.ready.push_back(line(kind, &shown));
-        self.form = self.form.continued();
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
-        let object = self.form.bookmark(&self.served, self.seen, initial_end);
+        let form = self.form.next(self.api.now());
+        let object = form.bookmark(&self.served, self.seen, initial_end);
         let bytes = object.to_string();
         self.ready.push_back(line("BOOKMARK", bytes.as_bytes()));
     }

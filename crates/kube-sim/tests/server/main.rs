@@ -3,4 +3,6 @@
 mod basics;
 mod deletion;
 mod fixtures;
+mod surface;
+mod tables;
 mod watches;

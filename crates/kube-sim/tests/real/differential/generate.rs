@@ -570,7 +570,6 @@ impl Generator {
                 json!({"metadata": {"ownerReferences": [owner]}})
             }
             4 => json!({"data": {"$patch": "delete"}}),
-            5 => json!({"data": {"$retainKeys": ["x"], "x": "1"}}),
             _ => self.merge_patch(place),
         };
         let query = self.write_query();
