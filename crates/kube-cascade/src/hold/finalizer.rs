@@ -22,8 +22,10 @@ const ATTEMPTS: usize = 10;
 /// How an attempt to put a hold ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Put {
-    /// The hold is on the upstream.
+    /// The hold has been put on the upstream.
     Held,
+    /// The hold was on the upstream already.
+    Already,
     /// The upstream terminates or is gone, or another one has its name: nothing was written.
     TooLate,
 }
@@ -57,7 +59,7 @@ impl Holder<'_> {
                 return Ok(Put::TooLate);
             }
             if self.place(&meta).is_some() {
-                return Ok(Put::Held);
+                return Ok(Put::Already);
             }
             may_write()?;
             match self.patch(&put_patch(&meta, self.hold)).await {
