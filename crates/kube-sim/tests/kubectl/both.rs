@@ -33,7 +33,7 @@ pub(crate) fn check(namespace: &str, commands: &[&str]) {
         let [sim, real] = both.run(namespace, command);
         if sim != real {
             let told = sim.difference(&real);
-            differences.push_str(&format!("\n$ kubectl {command}\n{told}"));
+            differences.extend(["\n$ kubectl ", command, "\n", &told]);
         }
     }
     assert!(differences.is_empty(), "{differences}");
