@@ -32,6 +32,14 @@ pub struct Temper {
     pub strips: bool,
 }
 
+impl Temper {
+    /// Whether they delete what everything else needs.
+    #[must_use]
+    pub fn takes_ground(&self) -> bool {
+        self.definitions || self.namespaces
+    }
+}
+
 /// Everybody but the controller; clones are the same people.
 #[derive(Clone, Debug)]
 pub struct Actors {
@@ -95,15 +103,22 @@ impl Actors {
         }
     }
 
-    /// Fills the world: namespaces, definitions, and the first objects.
-    pub fn settle(&self, ground: &Ground) {
+    /// Makes what everything else needs: namespaces and definitions. Says whether any was missing.
+    pub fn found(&self, ground: &Ground) -> bool {
         let mut state = self.lock();
+        let mut missing = false;
         for namespace in TENANTS.iter().chain(&REGIONS) {
-            state.create_namespace(ground, namespace);
+            missing |= state.create_namespace(ground, namespace);
         }
         for kind in ground.world.kinds() {
-            state.create_definition(ground, kind);
+            missing |= state.create_definition(ground, kind);
         }
+        missing
+    }
+
+    /// Fills the world with its first objects.
+    pub fn settle(&self, ground: &Ground) {
+        let mut state = self.lock();
         let upstreams = state.dice.within(2..5);
         for _ in 0..upstreams {
             state.create_upstream(ground);
@@ -114,8 +129,8 @@ impl Actors {
         }
     }
 
-    /// Puts right what keeps cascades from their end: foreign finalizers, missing definitions and
-    /// namespaces.
+    /// Puts right what keeps cascades from their end: foreign finalizers, and what
+    /// [`found`](Self::found) makes.
     pub fn heal(&self, ground: &Ground) {
         let mut state = self.lock();
         state.active = false;
@@ -126,12 +141,8 @@ impl Actors {
                 }
             }
         }
-        for kind in ground.world.kinds() {
-            state.create_definition(ground, kind);
-        }
-        for namespace in TENANTS.iter().chain(&REGIONS) {
-            state.create_namespace(ground, namespace);
-        }
+        drop(state);
+        self.found(ground);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -451,25 +462,29 @@ impl State {
         }
     }
 
-    fn create_namespace(&mut self, ground: &Ground, name: &str) {
-        if ground.server.get("", "namespaces", None, name).is_none() {
+    fn create_namespace(&mut self, ground: &Ground, name: &str) -> bool {
+        let missing = ground.server.get("", "namespaces", None, name).is_none();
+        if missing {
             let object = json!({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
             });
             request(ground, &Method::POST, "/api/v1/namespaces", &object);
         }
+        missing
     }
 
-    fn create_definition(&mut self, ground: &Ground, kind: Kind) {
+    fn create_definition(&mut self, ground: &Ground, kind: Kind) -> bool {
         let definitions = "customresourcedefinitions";
         let name = kind.definition_name();
         let found = ground
             .server
             .get("apiextensions.k8s.io", definitions, None, &name);
-        if found.is_none() {
+        let missing = found.is_none();
+        if missing {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             request(ground, &Method::POST, path, &kind.definition());
         }
+        missing
     }
 
     /// One of a kind that is wanted.
