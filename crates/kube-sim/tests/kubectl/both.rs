@@ -80,7 +80,7 @@ impl Both {
         };
         for command in [
             "apply -f definitions.yaml",
-            "wait --for=condition=Established --timeout=30s crd/networks.sim.example.com \
+            "wait --for=condition=Established --timeout=60s crd/networks.sim.example.com \
              crd/projects.sim.example.com",
         ] {
             for output in both.run("default", command) {
