@@ -26,7 +26,6 @@
 //! ```
 
 mod operator;
-mod references;
 mod story;
 
 use std::{env, error::Error, process::ExitCode};

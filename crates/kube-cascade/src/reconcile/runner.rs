@@ -25,11 +25,13 @@ use crate::{
     clock::Clock,
     consumer::{ConsumeError, Consumer, Delivery, Outcome, ParkReason, Parked},
     fence::{Fence, FenceLost},
-    kubernetes::{CallError, Class, Kinds, Meta, Partial, Resource, request},
+    kubernetes::{
+        CallError, Class, Disposition, Finalizer, Kinds, Meta, Partial, Put, Resource, request,
+    },
     object::{Kind, ObjectRef},
 };
 
-/// How often a patch of our finalizer is computed anew after others have changed the object.
+/// How often an object is judged anew that others have changed before it could be let go.
 const ATTEMPTS: usize = 10;
 
 /// How soon a waiting object is looked at again when nothing has been heard of it.
@@ -159,15 +161,23 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// How long to wait at least before another attempt, where somebody asked for it.
+    /// What to do about it, for who has no queue that knows: a controller's error policy.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Call(error) => error.retry_after(),
+            Self::Call(error) => error.disposition(),
             Self::Provision { retry_after, .. } | Self::Deprovision { retry_after, .. } => {
-                *retry_after
+                retry_after.map_or(Disposition::Retry, Disposition::RetryAfter)
             }
-            Self::Decode { .. } | Self::Fence(_) => None,
+            Self::Decode { .. } | Self::Fence(_) => Disposition::Permanent,
+        }
+    }
+
+    /// How long to wait at least before another attempt, where somebody asked for it.
+    fn retry_after(&self) -> Option<Duration> {
+        match self.disposition() {
+            Disposition::RetryAfter(after) => Some(after),
+            Disposition::Retry | Disposition::Permanent => None,
         }
     }
 
@@ -337,11 +347,12 @@ impl<L: Lifecycle> Turn<'_, L> {
                 (seen, said) = (Some(written), Some(condition));
                 continue;
             }
-            let patch = match step {
+            match step {
                 Step::Leave => return Ok(Outcome::Done),
                 Step::WaitForReferences(_) | Step::WaitForDependents(_) | Step::WaitForChildren => {
                     return Ok(Outcome::Recheck(*recheck));
                 }
+                Step::Adopt => self.adopt(&meta.uid).await?,
                 Step::Provision => {
                     let provisioned = lifecycle.provision(self.decode(whole)?).await;
                     return provisioned.map_err(|error| self.not_provisioned(error));
@@ -352,22 +363,47 @@ impl<L: Lifecycle> Turn<'_, L> {
                         Outcome::Done => done_for = Some(meta.uid),
                         later => return Ok(later),
                     }
-                    seen = self.read().await?;
-                    continue;
                 }
-                Step::Adopt => adopting(&meta, order.own().as_str()),
-                Step::Finish => finishing(&meta, order.own().as_str()),
-            };
-            self.reconciler.fence.check()?;
-            match self.patch(&patch).await {
-                Ok(()) if work == Work::Done => return Ok(Outcome::Done),
-                Ok(()) => {}
-                // The object is not as it was read: the next read says how it is.
-                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
+                Step::Finish => match self.finish(&meta).await {
+                    Ok(()) => return Ok(Outcome::Done),
+                    // The object is not as it was judged: the next read says how it is.
+                    Err(ReconcileError::Call(error)) if is_stale(&error) && attempts < ATTEMPTS => {
+                        attempts += 1;
+                    }
+                    Err(error) => return Err(error),
+                },
             }
             seen = self.read().await?;
         }
+    }
+
+    /// Puts our finalizer on the live object; what hinders it, the next read shows.
+    async fn adopt(&self, uid: &str) -> Result<(), ReconcileError> {
+        let finalizer = Finalizer {
+            client: self.reconciler.kinds.client(),
+            resource: self.resource,
+            object: self.object,
+            name: self.reconciler.order.own().as_str(),
+        };
+        let may_write = || Ok::<_, ReconcileError>(self.reconciler.fence.check()?);
+        match finalizer.put(Some(uid), may_write).await? {
+            Put::Contended(error) => Err(error.into()),
+            Put::Written | Put::WasThere | Put::Terminating | Put::Gone => Ok(()),
+        }
+    }
+
+    /// Takes our finalizer off the object, if that is still as it was judged.
+    async fn finish(&self, judged: &Meta) -> Result<(), ReconcileError> {
+        self.reconciler.fence.check()?;
+        let own = self.reconciler.order.own();
+        let patch = json_patch(&finishing(judged, own.as_str()));
+        let params = PatchParams::default();
+        let sent = self
+            .requests()
+            .patch_metadata(self.object.name(), &params, &patch);
+        let attempted = || format!("take the finalizer {own} off {}", self.object);
+        self.send::<Partial>(attempted, sent).await?;
+        Ok(())
     }
 
     /// A live, consistent read of the whole object.
@@ -433,18 +469,6 @@ impl<L: Lifecycle> Turn<'_, L> {
         Ok(None)
     }
 
-    async fn patch(&self, patch: &Value) -> Result<(), CallError> {
-        let (params, patch) = (PatchParams::default(), json_patch(patch));
-        let sent = self
-            .requests()
-            .patch_metadata(self.object.name(), &params, &patch);
-        let attempted = || {
-            let own = self.reconciler.order.own();
-            format!("change the finalizer {own} of {}", self.object)
-        };
-        self.send::<Partial>(attempted, sent).await.map(|_| ())
-    }
-
     fn requests(&self) -> kube::core::Request {
         self.resource.requests(self.object.namespace())
     }
@@ -503,29 +527,14 @@ fn json_patch(patch: &Value) -> Patch<()> {
     Patch::Json(patch)
 }
 
-fn same_object(meta: &Meta) -> Value {
-    json!({"op": "test", "path": "/metadata/uid", "value": meta.uid})
-}
-
-/// Puts `own` on: behind whatever is there by then, or in a list of its own if there is none.
-fn adopting(meta: &Meta, own: &str) -> Value {
-    let list = "/metadata/finalizers";
-    if meta.finalizers.is_empty() {
-        return json!([
-            same_object(meta),
-            {"op": "test", "path": list, "value": null},
-            {"op": "add", "path": list, "value": [own]},
-        ]);
-    }
-    json!([same_object(meta), {"op": "add", "path": format!("{list}/-"), "value": own}])
-}
-
 /// Takes `own` from among the finalizers that were judged, and from no other list: between the two
 /// a foreground DELETE may have asked to wait for children.
 fn finishing(meta: &Meta, own: &str) -> Value {
     let list = "/metadata/finalizers";
-    let judged = json!({"op": "test", "path": list, "value": meta.finalizers});
-    let mut patch = vec![same_object(meta), judged];
+    let mut patch = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
+        json!({"op": "test", "path": list, "value": meta.finalizers}),
+    ];
     // From the last one on, so that no place moves before its turn; two processes that put it on at
     // once have put it on twice.
     for (place, name) in meta.finalizers.iter().enumerate().rev() {
