@@ -328,13 +328,10 @@ impl Generator {
     fn get(&mut self) -> Step {
         let place = self.place();
         let path = place.path();
-        match self.below(6) {
-            0 => Step::new(Method::GET, path).accept(PARTIAL),
-            1 => Step::new(
-                Method::GET,
-                format!("{path}?resourceVersion=$rv({})", place.key()),
-            ),
-            _ => Step::new(Method::GET, path),
+        if self.percent(20) {
+            Step::new(Method::GET, path).accept(PARTIAL)
+        } else {
+            Step::new(Method::GET, path)
         }
     }
 
