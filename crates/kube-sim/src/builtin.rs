@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const NAMESPACES: &str = "namespaces";
 /// Where Events are kept, through whichever group they are seen.
 const EVENTS: &str = "events";
-/// Where `CustomResourceDefinitions` are kept.
+/// Where definitions are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// The Namespaces that are there from the beginning.
@@ -25,7 +25,7 @@ pub(crate) const SYSTEM_NAMESPACES: [&str; 4] =
 
 /// The type that the server has of this name, if it has one here.
 ///
-/// Not those of CustomResourceDefinitions, which another part of the server knows.
+/// Not those of definitions, which another part of the server knows.
 pub(crate) fn shape(group: &str, version: &str, kind: &str) -> Option<&'static Struct> {
     Some(match (group, version, kind) {
         ("", "v1", "ConfigMap") => &shape::CONFIG_MAP,

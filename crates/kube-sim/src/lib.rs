@@ -1,7 +1,7 @@
 //! An in-memory Kubernetes API for tests, and every fault on demand.
 //!
 //! [`ApiServer`] answers as kube-apiserver 1.36 does, with its garbage collector and the
-//! controllers of Namespaces and of `CustomResourceDefinitions`. The [`fault`] layer breaks API
+//! controllers of Namespaces and of definitions. The [`fault`] layer breaks API
 //! calls on purpose: under a client in the same process, or as a reverse proxy in front of any
 //! API server.
 //!
@@ -42,7 +42,7 @@
 //!
 //! | what | here |
 //! |---|---|
-//! | kinds | Namespaces, `ConfigMaps`, Secrets, `ServiceAccounts`, Events (both groups), Leases, `CustomResourceDefinitions`; all others by their definition |
+//! | kinds | Namespaces, `ConfigMaps`, Secrets, `ServiceAccounts`, Events (both groups), Leases, definitions; all others by their definition |
 //! | authentication, RBAC | none: every request is allowed |
 //! | admission | only what Namespaces need: nothing is created in one that is missing or terminating; no webhooks, no policies, no quota |
 //! | server-side apply | refused (415); objects have no `managedFields` |
@@ -50,6 +50,8 @@
 //! | definitions | what of a schema is not evaluated has the definition refused; no conversion webhooks |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
+//! | what moves a version | the content; a write that only changes who owns a field moves none |
+//! | faults in metadata | in one order; kube-apiserver goes through maps in any |
 //! | versions of objects | one sequence over everything, as of an etcd of its own |
 //! | OpenAPI | v3 as far as kubectl asks for it, without descriptions; v2 is empty |
 //!

@@ -52,12 +52,14 @@ impl Served {
 
     /// The same by kind, as 422 and failed preconditions have it.
     pub(crate) fn kind_named<'a>(&'a self, name: &'a str) -> Named<'a> {
+        // A view is of the kind that is stored.
+        let group = if self.strategy.is_view() {
+            ""
+        } else {
+            &self.resource.group
+        };
         Named {
-            // A view is of the kind that is stored.
-            group: match self.strategy.is_view() {
-                true => "",
-                false => &self.resource.group,
-            },
+            group,
             resource: &self.resource.kind,
             name,
         }

@@ -56,6 +56,8 @@ pub struct Ground {
     pub started: Instant,
     /// Whether there is a Lease, and nobody meddles with it.
     pub leased: bool,
+    /// The most objects that the server puts on a page, whatever it is asked for.
+    pub page: Option<u64>,
 }
 
 impl Ground {
@@ -155,6 +157,9 @@ impl Line {
         }
         let (mut head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        if let Some(page) = ground.page {
+            shorten(&mut head, page)?;
+        }
         let name = HeaderValue::from_str(&replica.name)?;
         head.headers.insert(REPLICA, name);
         let told = format!("{} {}", head.method, head.uri);
@@ -209,6 +214,17 @@ impl fmt::Debug for Line {
             .field("replica", &self.replica)
             .finish_non_exhaustive()
     }
+}
+
+/// Asks for smaller pages: worlds are small, and lists of several pages are to be made in them.
+fn shorten(head: &mut Parts, page: u64) -> Result<(), BoxError> {
+    let asked = head.uri.to_string();
+    if asked.contains("limit=500") {
+        head.uri = asked
+            .replace("limit=500", &format!("limit={page}"))
+            .parse()?;
+    }
+    Ok(())
 }
 
 /// Looks at what is sent: lists are noted, writes must have a right to be sent.

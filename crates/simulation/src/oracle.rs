@@ -80,8 +80,8 @@ struct State {
     world: World,
     truth: Truth,
     seq: u64,
-    /// The moments at which the last two lists of one query arrived, by replica and query.
-    lists: BTreeMap<(String, String), [Option<Moment>; 2]>,
+    /// The moments at which lists of one query were sent, by replica and query.
+    lists: BTreeMap<(String, String), Vec<Moment>>,
     violations: Vec<Violation>,
     /// How many deletes and releases were judged.
     judged: u64,
@@ -134,12 +134,12 @@ impl Oracle {
         state.truth.write(now, kind, change.before, change.after);
     }
 
-    /// A list of this query arrives at the server.
+    /// A list of this query is sent to the server.
     pub fn listed(&self, at: Duration, replica: &str, query: String) {
         let mut state = self.lock();
         let now = Moment { seq: state.seq, at };
-        let seen = state.lists.entry((replica.to_owned(), query)).or_default();
-        *seen = [Some(now), seen[0]];
+        let key = (replica.to_owned(), query);
+        state.lists.entry(key).or_default().push(now);
     }
 
     /// Something else that must never happen.
@@ -281,7 +281,7 @@ impl State {
         for name in &removed {
             match ours(name) {
                 None => wrong.push(format!("the finalizer {name} of others was taken off")),
-                Some(rule) => wrong.extend(self.unreleasable(now, rule, object, replica)),
+                Some(rule) => wrong.extend(self.unreleasable(rule, object, replica)),
             }
         }
         self.judged += 1;
@@ -292,13 +292,7 @@ impl State {
     }
 
     /// Why the hold of a rule must not be taken off now.
-    fn unreleasable(
-        &self,
-        now: Moment,
-        rule: &Rule,
-        upstream: &Life,
-        replica: &str,
-    ) -> Option<String> {
+    fn unreleasable(&self, rule: &Rule, upstream: &Life, replica: &str) -> Option<String> {
         let id = id(rule, upstream);
         if !rule.keeps() || !is_label_value(&id) {
             return None;
@@ -325,7 +319,7 @@ impl State {
                         left.place()
                     ));
                 }
-                let [last, _] = self.lists_of(rule, dependent.kind, left, replica, &id);
+                let last = self.last_list(rule, dependent.kind, left, replica, &id);
                 if last.is_none_or(|last| since.seq <= last.seq) {
                     return Some(format!(
                         "the hold of rule {name} was taken off, but {} was there before the last \
@@ -336,17 +330,15 @@ impl State {
             }
             for query in queries(rule, dependent.kind, upstream.namespace.as_deref(), &id) {
                 let key = (replica.to_owned(), query.clone());
-                let [last, first] = self.lists.get(&key).copied().unwrap_or_default();
-                let (Some(last), Some(first)) = (last, first) else {
-                    return Some(format!(
-                        "the hold of rule {name} was taken off without two lists of {query}"
-                    ));
+                let lists = self.lists.get(&key).map_or(&[][..], Vec::as_slice);
+                let settled = |first: &&Moment| {
+                    let last = lists.last().map_or(Duration::ZERO, |last| last.at);
+                    first.at >= deleted.at && last >= first.at + SETTLE
                 };
-                if last.at - first.at < SETTLE || first.at < deleted.at {
+                if !lists.iter().any(|first| settled(&first)) {
                     return Some(format!(
-                        "the hold of rule {name} was taken off {:?} after the first of two lists \
-                         of {query}, the upstream was deleted at {:?}",
-                        now.at - first.at,
+                        "the hold of rule {name} was taken off without two lists of {query} that \
+                         are {SETTLE:?} apart and after the deletion at {:?}",
                         deleted.at
                     ));
                 }
@@ -355,25 +347,26 @@ impl State {
         None
     }
 
-    fn lists_of(
+    /// When the last list was sent that had to show this object.
+    fn last_list(
         &self,
         rule: &Rule,
         kind: Kind,
         object: &Life,
         replica: &str,
         id: &str,
-    ) -> [Option<Moment>; 2] {
+    ) -> Option<Moment> {
         let namespace = object.namespace.as_deref();
         let queries = queries(rule, kind, namespace, id);
         let of = |query: &String| {
             let key = (replica.to_owned(), query.clone());
-            self.lists.get(&key).copied()
+            self.lists.get(&key)?.last().copied()
         };
         let path = kind.path(namespace);
         let exact = queries
             .iter()
             .find(|query| query.split('?').next() == Some(&path) || queries.len() == 1);
-        exact.and_then(of).unwrap_or_default()
+        exact.and_then(of)
     }
 }
 

@@ -142,6 +142,7 @@ struct Script {
     crew: Crew,
     controller_delay: Duration,
     window: usize,
+    page: Option<u64>,
 }
 
 impl Script {
@@ -174,6 +175,7 @@ impl Script {
             _ => Duration::ZERO,
         };
         let window = if server.percent(10) { 8 } else { 10_000 };
+        let page = server.percent(40).then(|| server.within(1..4));
         let mut script = Self {
             world,
             temper,
@@ -184,6 +186,7 @@ impl Script {
             crew: Crew::default(),
             controller_delay,
             window,
+            page,
         };
         let leaves_out = |part| without.contains(&part);
         if leaves_out(Part::Faults) {
@@ -309,6 +312,7 @@ async fn play(seed: u64, options: &Options) -> Verdict {
         actors,
         started,
         leased: script.crew.leased,
+        page: script.page,
     };
     tell(&ground, &script);
     watch_writes(&ground);
@@ -494,7 +498,7 @@ impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} of {:?}; acts {:?}; events {:?}; {:?}; {:?}; server: delay {:?}, window {}",
+            "{:?} of {:?}; acts {:?}; events {:?}; {:?}; {:?}; server: delay {:?}, window {}, page {:?}",
             self.temper,
             self.length,
             self.acts,
@@ -502,7 +506,8 @@ impl fmt::Display for Script {
             self.trouble,
             self.crew,
             self.controller_delay,
-            self.window
+            self.window,
+            self.page
         )
     }
 }

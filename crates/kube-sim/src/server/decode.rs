@@ -16,7 +16,7 @@ use crate::{
     builtin,
     field::go_json,
     json,
-    patch::{FieldValidation, Patched},
+    patch::{FieldValidation, PatchKind, Patched},
     protobuf,
     registry::Served,
     shape,
@@ -49,7 +49,7 @@ pub(super) fn body(
         other => return Err(unsupported_media_type(other, "").into()),
     };
     let mut value = document.value;
-    let (kind, version) = check_type(served, &mut value, &request.body)?;
+    let (kind, version) = check_type(served, &mut value, &request.body, validation)?;
     let expected = &served.resource.kind;
     let refuse = |why: &str| shape::refuse(&kind, &version, expected, why);
     let mut strict: Vec<String> = document
@@ -68,17 +68,49 @@ pub(super) fn body(
 /// The object that a patch has made.
 pub(super) fn patched(
     mut patched: Patched,
+    kind: PatchKind,
     served: &Served,
     validation: FieldValidation,
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
     let mut strict = std::mem::take(&mut patched.strict);
     check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
-    strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
+    strict.extend(read(served, &mut value).map_err(|why| match kind {
+        PatchKind::Strategic => patched.refuse(&unconverted(&why).unwrap_or(why)),
+        _ => patched.refuse(&why),
+    })?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
     Ok(Decoded::new(served, value, strict, validation))
+}
+
+/// What is wrong with a value in the words of a server that does not go by way of JSON; `why` is
+/// what it is in JSON.
+fn unconverted(why: &str) -> Option<String> {
+    let (found, rest) = why
+        .strip_prefix("json: cannot unmarshal ")?
+        .split_once(" into Go struct field ")?;
+    let (_, wanted) = rest.split_once(" of type ")?;
+    let found = match found.split(' ').next()? {
+        "array" => "slice",
+        "object" => "map",
+        "number" => "int64",
+        other => other,
+    };
+    Some(if wanted.starts_with("map[") {
+        format!("cannot restore map from {found}")
+    } else if wanted.starts_with("[]") {
+        format!("cannot restore slice from {found}")
+    } else {
+        let is_text = matches!(wanted, "string" | "types.UID");
+        match wanted {
+            _ if is_text && found == "int64" => format!("cannot convert int64 to {wanted}"),
+            "types.UID" => "unrecognized type: string".to_owned(),
+            "string" | "bool" | "int32" | "int64" => format!("unrecognized type: {wanted}"),
+            _ => format!("cannot restore struct from: {found}"),
+        }
+    })
 }
 
 /// A patch can change the type of an object, or take it away.
@@ -141,7 +173,12 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
 /// Whether a body says of which type it is, and that it is the one that the path says.
 ///
 /// Returns the kind and the version that it says.
-fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String, String), Status> {
+fn check_type(
+    served: &Served,
+    value: &mut Value,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<(String, String), Status> {
     let resource = &served.resource;
     if let Some(why) = json::untyped(value) {
         return Err(unrecognized(&resource.kind, &why, body));
@@ -163,7 +200,12 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
             let why = format!("Object 'Kind' is missing in '{shown}'");
-            return Err(unrecognized(expected, &why, body));
+            // Another decoder is at work then, which knows what it was to find.
+            return Err(if validation == FieldValidation::Ignore {
+                shape::refuse(expected, &resource.version, expected, &why)
+            } else {
+                unrecognized(expected, &why, body)
+            });
         }
         return Ok((sent_kind.to_owned(), sent_bare.to_owned()));
     }

@@ -198,7 +198,13 @@ fn document(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
     discovery::answer(path, headers, &resources)
         .or_else(|| openapi::answer(path, query, headers, &resources, schema))
         .map(Answer::from)
-        .ok_or_else(Refusal::unserved)
+        .ok_or_else(|| {
+            if path.starts_with("/api/") {
+                no_resource()
+            } else {
+                Refusal::unserved()
+            }
+        })
 }
 
 /// The schema of a custom resource, as it stands in its definition.

@@ -54,7 +54,7 @@ pub(super) fn put(
         }
         return Err(Status::not_found(served.named(name)).into());
     };
-    check_uid(served, &stored, &object)?;
+    check_uid(served, &stored, &object, dry_run)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
 }
@@ -87,7 +87,7 @@ pub(super) fn patch(
         &request.body,
         validation,
     )?;
-    let decoded = decode::patched(patched, served, validation)?;
+    let decoded = decode::patched(patched, kind, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let mut object = decoded.object;
     check_name(&object, name)?;
@@ -136,15 +136,26 @@ fn check_name(object: &Object, name: &str) -> Result<(), Status> {
 }
 
 /// Whether a PUT is about the very object that there is.
-fn check_uid(served: &Served, stored: &Stored, object: &Object) -> Result<(), Status> {
+fn check_uid(
+    served: &Served,
+    stored: &Stored,
+    object: &Object,
+    dry_run: bool,
+) -> Result<(), Status> {
     let uid = text(metadata(object), "uid");
     if uid.is_empty() || *uid == *stored.uid {
         return Ok(());
     }
+    let key = served.storage_key(&stored.key);
+    // What only tries does not get to where the prefix is put before it.
+    let key = if dry_run {
+        key.trim_start_matches("/registry")
+    } else {
+        &key
+    };
     let why = format!(
-        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: \
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
          Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-        served.storage_key(&stored.key),
         stored.uid
     );
     Err(Status::conflict(served.named(stored.name()), &why))

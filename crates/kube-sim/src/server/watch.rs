@@ -67,6 +67,7 @@ pub(super) fn watch(
         alarm: state.pending.alarm(),
         deadline,
         bookmark: options.bookmarks.then_some(deadline),
+        heard: false,
         ready: VecDeque::new(),
         over: false,
     };
@@ -116,6 +117,8 @@ struct Watcher {
     deadline: Instant,
     /// When the next bookmark is sent, if the client wants any.
     bookmark: Option<Instant>,
+    /// Whether anything has changed in the resource, be it selected or not.
+    heard: bool,
     ready: VecDeque<Bytes>,
     over: bool,
 }
@@ -153,7 +156,10 @@ impl Watcher {
             self.over = true;
         } else if self.bookmark.is_some_and(|bookmark| now >= bookmark) {
             self.read();
-            self.push_bookmark(false);
+            // A bookmark only ever says that something has been left behind.
+            if self.heard {
+                self.push_bookmark(false);
+            }
             self.plan_bookmark();
         }
     }
@@ -168,6 +174,7 @@ impl Watcher {
                 let mut seen = self.seen.max(state.store.revision());
                 for event in events {
                     seen = seen.max(event.revision);
+                    self.heard = true;
                     self.push(event);
                 }
                 self.seen = seen;

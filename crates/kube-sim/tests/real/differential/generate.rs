@@ -352,9 +352,8 @@ impl Generator {
             5 => Step::new(
                 Method::GET,
                 format!(
-                    "{path}?resourceVersion=$rv({})&resourceVersionMatch={}",
-                    place.key(),
-                    self.pick(&["Exact", "NotOlderThan"])
+                    "{path}?resourceVersion=$rv({})&resourceVersionMatch=Exact",
+                    place.key()
                 ),
             ),
             6 => Step::new(Method::GET, path).accept(PARTIAL_LIST),
@@ -589,7 +588,6 @@ impl Generator {
             json!({"phase": "down"}),
             json!({"phase": 5}),
             json!({"unknown": 1}),
-            json!(null),
         ]);
         match self.below(8) {
             0 => Step::new(Method::GET, path),

@@ -27,8 +27,11 @@ pub(crate) struct Reply {
     body: Value,
 }
 
-/// All objects of a sequence.
-pub(crate) struct State(Vec<(String, Reply)>);
+/// All objects of one kind in one namespace.
+pub(crate) struct Objects(Reply);
+
+/// How many namespaces a sequence has.
+pub(crate) const NAMESPACES: usize = 2;
 
 /// The kinds that sequences are about, with the paths of their collections.
 pub(crate) const COLLECTIONS: [(&str, &str); 2] = [
@@ -69,37 +72,21 @@ impl Side {
         self.names.commit(&reply)
     }
 
-    /// All objects.
-    pub(crate) async fn state(&self) -> State {
-        let mut lists = Vec::new();
-        for index in 0..self.namespaces.len() {
-            for (plural, path) in COLLECTIONS {
-                let path = path.replace("$N", &format!("${index}"));
-                let list = self.send(&Step::new(Method::GET, path)).await;
-                lists.push((format!("{index}/{plural}"), list));
-            }
-        }
-        State(lists)
+    /// The objects of one kind in one namespace.
+    pub(crate) async fn objects(&self, index: usize, path: &str) -> Objects {
+        let path = path.replace("$N", &format!("${index}"));
+        Objects(self.send(&Step::new(Method::GET, path)).await)
     }
 
     /// The objects without their versions.
-    pub(crate) fn peek(&self, state: &State) -> Value {
-        let named = state.0.iter().map(|(collection, list)| {
-            let list = self.names.peek(list);
-            (collection.clone(), list["body"]["items"].clone())
-        });
-        Value::Object(named.collect())
+    pub(crate) fn peek(&self, objects: &Objects) -> Value {
+        self.names.peek(&objects.0)["body"]["items"].take()
     }
 
     /// The objects with their versions, which are remembered.
-    pub(crate) fn commit(&mut self, state: &State) -> Value {
-        let mut named = Map::new();
-        for (collection, list) in &state.0 {
-            self.remember(&list.body);
-            let list = self.names.commit(list);
-            named.insert(collection.clone(), list["body"]["items"].clone());
-        }
-        Value::Object(named)
+    pub(crate) fn commit(&mut self, objects: &Objects) -> Value {
+        self.remember(&objects.0.body);
+        self.names.commit(&objects.0)["body"]["items"].take()
     }
 
     /// What a watch since the beginning has to say of each object, once a marker is created.
