@@ -4,8 +4,8 @@
 //! deleted at any time, but it does not go before its last user has taken that finalizer off.
 //!
 //! This module owns how such a finalizer is written, read and told from others. None of that needs
-//! a client. What puts references on objects and takes them off is `References` (feature
-//! `kubernetes`).
+//! a client. What puts references on objects, takes them off and resolves them is `References`
+//! (feature `kubernetes`).
 //!
 //! # The grammar
 //! | the user | is written as |
@@ -36,17 +36,33 @@
 //! reference looks like a short one. A short reference cannot be read back into a name:
 //! [`Reference::matches`] says whether it means an object, and to find that object takes a list.
 
+#[cfg(feature = "kubernetes")]
+mod error;
 mod finalizers;
+#[cfg(feature = "kubernetes")]
+mod references;
+#[cfg(feature = "kubernetes")]
+mod resolve;
 mod style;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "kubernetes")]
+mod used;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
+#[cfg(feature = "kubernetes")]
+pub use error::{AddAllError, AddError, Failures, NameError, RemoveAllError, RemoveError};
 pub use finalizers::{Finalizer, NotReferences};
+#[cfg(feature = "kubernetes")]
+pub use references::{Change, References};
+#[cfg(feature = "kubernetes")]
+pub use resolve::{Resolved, Unresolved};
 pub use style::{GroupRewrite, ReferenceStyle};
+#[cfg(feature = "kubernetes")]
+pub use used::{Changed, Used};
 
 use crate::{
     digest::{is_digest, sha256},

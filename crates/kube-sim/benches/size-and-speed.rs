@@ -62,15 +62,15 @@ async fn run() -> Result<Measured> {
     let server = ApiServer::new();
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     send(&server, Method::POST, definitions, &definition()).await?;
-    let before = resident()?;
+    let empty = resident()?;
     let creating = Instant::now();
     for number in 0..OBJECTS {
         send(&server, Method::POST, NETWORKS, &network(number)).await?;
     }
-    let created = rate(OBJECTS, creating.elapsed());
-    let mebibytes = resident()? - before;
+    let creates = rate(OBJECTS, creating.elapsed());
+    let mebibytes = resident()? - empty;
 
-    let mut rates = vec![("creates", created)];
+    let mut rates = vec![("creates", creates)];
     let getting = Instant::now();
     for request in 0..REQUESTS {
         // A step that visits the objects in no order a cache could like.
@@ -82,8 +82,8 @@ async fn run() -> Result<Measured> {
     let patching = Instant::now();
     for request in 0..REQUESTS {
         let path = format!("{NETWORKS}/network-{:06}", request * 7919 % OBJECTS);
-        let patch = json!({ "metadata": { "labels": { "round": request.to_string() } } });
-        send(&server, Method::PATCH, &path, &patch).await?;
+        let change = json!({ "metadata": { "labels": { "round": request.to_string() } } });
+        send(&server, Method::PATCH, &path, &change).await?;
     }
     rates.push(("patches", rate(REQUESTS, patching.elapsed())));
 

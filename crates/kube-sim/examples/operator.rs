@@ -158,11 +158,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use kube::{
-        api::DeleteParams,
-        client::{Body, ClientBuilder},
-        runtime::conditions::is_deleted,
-    };
+    use kube::{api::DeleteParams, client::ClientBuilder, runtime::conditions::is_deleted};
     use kube_sim::fault::{Action, Answer, Faults, Match, Rule, Verb};
 
     use super::*;
@@ -170,8 +166,8 @@ mod tests {
     /// The operator at work, behind faults that only it meets.
     async fn operated(faults: &Faults) -> (ApiServer, Client) {
         let (server, client) = installed().await.unwrap();
-        let faulty = ClientBuilder::new(server.clone(), "default").with_layer(&faults.layer());
-        tokio::spawn(run(faulty.build()));
+        let breaking = ClientBuilder::new(server.clone(), "default").with_layer(&faults.layer());
+        tokio::spawn(run(breaking.build()));
         (server, client)
     }
 

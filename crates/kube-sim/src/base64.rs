@@ -17,19 +17,22 @@ pub(crate) fn url(bytes: &[u8]) -> String {
     encode(bytes, URL)
 }
 
-/// What [`url`] has made.
-pub(crate) fn from_url(text: &str) -> Option<Vec<u8>> {
+/// What [`url`] has made, or else at which byte it is something else.
+pub(crate) fn from_url(text: &str) -> Result<Vec<u8>, usize> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for chunk in text.as_bytes().chunks(4) {
+    for (number, chunk) in text.as_bytes().chunks(4).enumerate() {
         let mut bits = 0_u32;
         for (digit, character) in chunk.iter().enumerate() {
-            let index = URL.iter().position(|known| known == character)?;
-            bits |= u32::try_from(index).ok()? << (18 - 6 * digit);
+            let value = (0..).zip(URL).find(|(_, known)| *known == character);
+            let (value, _): (u32, _) = value.ok_or(4 * number + digit)?;
+            bits |= value << (18 - 6 * digit);
         }
-        let count = chunk.len().checked_sub(1).filter(|count| *count > 0)?;
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..=count]);
+        if chunk.len() == 1 {
+            return Err(4 * number);
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
     }
-    Some(bytes)
+    Ok(bytes)
 }
 
 fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
@@ -61,9 +64,9 @@ mod tests {
         ] {
             assert_eq!(standard(bytes.as_bytes()), text);
             let back = from_url(&url(bytes.as_bytes()));
-            assert_eq!(back.as_deref(), Some(bytes.as_bytes()));
+            assert_eq!(back.as_deref(), Ok(bytes.as_bytes()));
         }
-        assert_eq!(from_url("a"), None);
-        assert_eq!(from_url("$$$$"), None);
+        assert_eq!(from_url("bogus"), Err(4));
+        assert_eq!(from_url("bo$us"), Err(2));
     }
 }

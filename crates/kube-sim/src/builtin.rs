@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     registry::{Registry, Served},
     resource::{Origin, Resource},
+    shape::{self, Struct},
     strategy::{Plain, Strategy},
     validate::EventGroup,
 };
@@ -15,26 +16,27 @@ use crate::{
 pub(crate) const NAMESPACES: &str = "namespaces";
 /// Where Events are kept, through whichever group they are seen.
 const EVENTS: &str = "events";
-/// Where `CustomResourceDefinitions` are kept.
+/// Where definitions are kept.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// The Namespaces that are there from the beginning.
 pub(crate) const SYSTEM_NAMESPACES: [&str; 4] =
     ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/// Whether the server's own types have this one.
+/// The type that the server has of this name, if it has one here.
 ///
-/// Not those of `CustomResourceDefinitions`, which another part of the server knows.
-pub(crate) fn is_registered(group: &str, version: &str, kind: &str) -> bool {
-    matches!(
-        (group, version, kind),
-        (
-            "",
-            "v1",
-            "ConfigMap" | "Event" | "Namespace" | "Secret" | "ServiceAccount"
-        ) | ("coordination.k8s.io", "v1", "Lease")
-            | ("events.k8s.io", "v1", "Event")
-    )
+/// Not those of definitions, which another part of the server knows.
+pub(crate) fn shape(group: &str, version: &str, kind: &str) -> Option<&'static Struct> {
+    Some(match (group, version, kind) {
+        ("", "v1", "ConfigMap") => &shape::CONFIG_MAP,
+        ("", "v1", "Event") => &shape::EVENT,
+        ("", "v1", "Namespace") => &shape::NAMESPACE,
+        ("", "v1", "Secret") => &shape::SECRET,
+        ("", "v1", "ServiceAccount") => &shape::SERVICE_ACCOUNT,
+        ("coordination.k8s.io", "v1", "Lease") => &shape::LEASE,
+        ("events.k8s.io", "v1", "Event") => &shape::EVENTS_EVENT,
+        _ => return None,
+    })
 }
 
 struct Row {
@@ -81,6 +83,7 @@ impl Row {
             status: self.status,
             storage: Arc::from(self.storage),
             origin: Origin::BuiltIn,
+            deprecation: None,
             columns: Vec::<Value>::new(),
         }
     }

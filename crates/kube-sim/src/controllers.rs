@@ -148,12 +148,16 @@ pub(crate) fn run_due(state: &mut State, clock: &Clock) {
     }
 }
 
+/// Notes one thing to be done.
+fn note(state: &mut State, clock: &Clock, work: Work) {
+    let elapsed = clock.elapsed();
+    state.pending.add(&mut state.random, elapsed, work);
+}
+
 /// Has the collector look again at everything that has owners: there are new kinds of them.
 fn recheck_owners(state: &mut State, clock: &Clock) {
-    let elapsed = clock.elapsed();
     for place in state.pending.dependents.all() {
-        let work = Work::Collect(place);
-        state.pending.add(&mut state.random, elapsed, work);
+        note(state, clock, Work::Collect(place));
     }
 }
 

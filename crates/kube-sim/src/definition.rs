@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::discovery::compare_versions;
 use crate::field::FieldError;
 use crate::resource::{Origin, Resource};
 use crate::schema::{self, Schema};
-use crate::strategy::{Custom, Strategy};
+use crate::strategy::{Custom, Schemas, Strategy};
 use crate::validate::{self, NameRule};
 
 /// One version of what a definition defines.
@@ -127,12 +128,45 @@ pub(crate) fn stored_versions(new: &Value, old: &Value) -> Vec<String> {
 
 /// What a definition defines; it has been found good.
 pub(crate) fn versions(definition: &Value) -> Vec<Version> {
+    let schemas: Schemas = versions_of(definition)
+        .map(|version| {
+            let name = version["name"].as_str().unwrap_or_default();
+            let schema = Schema::compile(schema_of(version));
+            (name.to_owned(), Arc::new(schema))
+        })
+        .collect();
     versions_of(definition)
-        .map(|version| one_version(definition, version))
+        .map(|version| one_version(definition, version, &schemas))
         .collect()
 }
 
-fn one_version(definition: &Value, version: &Value) -> Version {
+/// What clients of a deprecated version are told: to use the one that is preferred among those
+/// that are newer and not deprecated themselves, unless the definition has words of its own.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    if version["deprecated"] != true {
+        return None;
+    }
+    if let Some(warning) = version["deprecationWarning"].as_str() {
+        return Some(warning.to_owned());
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (
+        text(&definition["spec"]["group"]),
+        text(&definition["spec"]["names"]["kind"]),
+    );
+    let name = text(&version["name"]);
+    let newer = versions_of(definition)
+        .filter(|other| other["served"] == true && other["deprecated"] != true)
+        .map(|other| text(&other["name"]))
+        .filter(|other| compare_versions(other, &name).is_lt())
+        .min_by(|one, other| compare_versions(one, other));
+    let advice = newer.map_or(String::new(), |newer| {
+        format!("; use {group}/{newer} {kind}")
+    });
+    Some(format!("{group}/{name} {kind} is deprecated{advice}"))
+}
+
+fn one_version(definition: &Value, version: &Value, schemas: &Schemas) -> Version {
     let spec = &definition["spec"];
     let names = &spec["names"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -169,13 +203,15 @@ fn one_version(definition: &Value, version: &Value) -> Version {
                 uid: text(&definition["metadata"]["uid"]).into(),
                 name: text(&definition["metadata"]["name"]).into(),
             },
+            deprecation: deprecation(definition, version),
             columns: columns.cloned().unwrap_or_default(),
         },
         strategy: Strategy::Custom(Custom {
             storage: version["storage"] == true,
             status,
             fields,
-            schema: Arc::new(Schema::compile(schema_of(version))),
+            version: text(&version["name"]),
+            schemas: Arc::clone(schemas),
         }),
         served: version["served"] == true,
     }

@@ -51,10 +51,11 @@ pub(crate) fn answer(
     let groups = groups(resources);
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let document = match *segments.as_slice() {
+        [""] => index(&groups),
         ["healthz" | "livez" | "readyz"] => return Some(healthy()),
         ["version"] => version(),
-        ["api"] => return list(headers, &groups[..1], || core_versions(&groups)),
-        ["apis"] => return list(headers, &groups[1..], || group_list(&groups)),
+        ["api"] => return Some(list(headers, &groups[..1], || core_versions(&groups))),
+        ["apis"] => return Some(list(headers, &groups[1..], || group_list(&groups))),
         ["api", version] => resource_list(groups.first()?, version)?,
         ["apis", name] => group(find(&groups, name)?, true),
         ["apis", name, version] => resource_list(find(&groups, name)?, version)?,
@@ -170,11 +171,7 @@ fn version() -> Value {
 }
 
 /// `/api` and `/apis`: all at once for a client that accepts it, the names alone for another one.
-fn list(
-    headers: &HeaderMap,
-    groups: &[Group<'_>],
-    names: impl Fn() -> Value,
-) -> Option<Response<Bytes>> {
+fn list(headers: &HeaderMap, groups: &[Group<'_>], names: impl Fn() -> Value) -> Response<Bytes> {
     let response = document::negotiate(headers, |media_type, parameters| {
         if !document::is_json(media_type) {
             return None;
@@ -196,12 +193,38 @@ fn list(
             _ => None,
         }
     });
-    Some(response.unwrap_or_else(document::not_acceptable))
+    response.unwrap_or_else(document::not_acceptable)
 }
 
 fn core_versions(groups: &[Group<'_>]) -> Value {
     let versions: Vec<_> = groups[0].versions.iter().map(|(name, _)| *name).collect();
     json!({ "kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": [] })
+}
+
+/// The paths at which something is found.
+fn index(groups: &[Group<'_>]) -> Value {
+    let mut paths: Vec<String> = ["/api", "/apis"].map(str::to_owned).into();
+    for group in groups {
+        let root = match group.name {
+            "" => "/api".to_owned(),
+            name => format!("/apis/{name}"),
+        };
+        if !group.name.is_empty() {
+            paths.push(root.clone());
+        }
+        let versions = group.versions.iter();
+        paths.extend(versions.map(|(version, _)| format!("{root}/{version}")));
+    }
+    let others = [
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ];
+    paths.extend(others.map(str::to_owned));
+    json!({ "paths": paths })
 }
 
 fn group_list(groups: &[Group<'_>]) -> Value {

@@ -120,7 +120,7 @@ mod tests {
                 request.insert(http::header::ACCEPT, accept.parse().unwrap());
             }
             let offer = |media_type: &str, parameters: &[(&str, &str)]| {
-                is_json(media_type).then(|| match parameters {
+                is_json(media_type).then_some(match parameters {
                     [] | [("q", _)] => "plain",
                     _ => "special",
                 })

@@ -243,7 +243,7 @@ impl FieldErrorKind {
 }
 
 /// A value as an error shows it: scalars as Go prints them, everything else as Go's JSON.
-fn show(value: &Value) -> String {
+pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
         Value::Number(number) => match number.as_f64() {

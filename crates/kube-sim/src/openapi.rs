@@ -1,8 +1,8 @@
-//! OpenAPI v3: what clients ask before they apply a change.
+//! `OpenAPI` v3: what clients ask before they apply a change.
 //!
 //! `kubectl` looks here whether the server validates fields, and whether a kind takes strategic
 //! merge patches and by which keys they merge lists. The documents have no descriptions of fields
-//! that are built in. The document of OpenAPI v2 is empty: `kubectl` looks there for what it does
+//! that are built in. The document of `OpenAPI` v2 is empty: `kubectl` looks there for what it does
 //! not find here, and gives up if there is nothing to look into.
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -24,7 +24,7 @@ static BUILT_IN: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("openapi/schemas.json")).expect("a test has read it")
 });
 
-/// Answers a read of this path, if it is one of OpenAPI's.
+/// Answers a read of this path, if it is one of `OpenAPI`'s.
 ///
 /// `schema` is asked for the schema of a custom resource, as it stands in the definition.
 pub(crate) fn answer(
@@ -62,7 +62,7 @@ pub(crate) fn answer(
     })
 }
 
-/// OpenAPI v2 without a path and without a definition, in protobuf as it is asked for.
+/// `OpenAPI` v2 without a path and without a definition, in protobuf as it is asked for.
 fn empty(headers: &HeaderMap) -> Response<Bytes> {
     /// Field 1, the version of the format, is a text of three bytes.
     const DOCUMENT: &[u8] = b"\x0a\x032.0";

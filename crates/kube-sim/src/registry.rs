@@ -52,9 +52,16 @@ impl Served {
 
     /// The same by kind, as 422 and failed preconditions have it.
     pub(crate) fn kind_named<'a>(&'a self, name: &'a str) -> Named<'a> {
+        // A view is of the kind that is stored.
+        let group = if self.strategy.is_view() {
+            ""
+        } else {
+            &self.resource.group
+        };
         Named {
+            group,
             resource: &self.resource.kind,
-            ..self.named(name)
+            name,
         }
     }
 
@@ -96,7 +103,17 @@ impl Served {
     pub(crate) fn invalid(&self, object: &Object, errors: &[FieldError]) -> Status {
         let name = object::text(metadata(object), "name");
         if !self.is_custom() {
-            return Status::invalid(self.kind_named(name), errors);
+            // Whatever the view, validation is about what is stored.
+            let group = if self.strategy.is_view() {
+                ""
+            } else {
+                &self.resource.group
+            };
+            let named = Named {
+                group,
+                ..self.kind_named(name)
+            };
+            return Status::invalid(named, errors);
         }
         let version = object::text(object, "apiVersion");
         let named = Named {
@@ -115,8 +132,10 @@ impl Served {
     pub(crate) fn read(&self, stored: &Stored) -> Object {
         let mut object = stored.object();
         if !self.wrote(stored) {
+            let version = object::text(&object, "apiVersion").to_owned();
+            let (_, version) = version.split_once('/').unwrap_or(("", &version));
             self.set_type(&mut object);
-            self.strategy.convert_from_storage(&mut object);
+            self.strategy.convert_from_storage(version, &mut object);
         }
         object
     }

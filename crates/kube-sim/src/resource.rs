@@ -26,6 +26,8 @@ pub(crate) struct Resource {
     pub(crate) storage: Arc<str>,
     /// Where the resource comes from.
     pub(crate) origin: Origin,
+    /// What clients are warned of that still use this version.
+    pub(crate) deprecation: Option<String>,
     /// `additionalPrinterColumns` as they stand in a definition, or as the server has them for
     /// what is built in.
     pub(crate) columns: Vec<Value>,

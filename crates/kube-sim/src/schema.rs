@@ -6,7 +6,7 @@
 //!
 //! Refused, when a definition is created, is what the real server accepts and nobody evaluates here:
 //! CEL rules, `allOf`, `anyOf`, `oneOf` and `not` (but for the two idioms of an integer or a string),
-//! embedded resources, and a few formats.
+//! and a few formats.
 //!
 //! What the parts of a schema mean, and each refusal of a value, follows
 //! `k8s.io/apiextensions-apiserver` and `k8s.io/kube-openapi`.
@@ -14,6 +14,7 @@
 mod accept;
 mod check;
 mod compile;
+mod embedded;
 mod format;
 mod lists;
 mod pattern;
@@ -27,12 +28,17 @@ use serde_json::Value;
 use crate::field::{FieldError, Path};
 
 pub(crate) use accept::{check as check_definition, warnings};
+use check::{Check, Name};
 use format::Format;
 
 /// The schema of one version of a custom resource.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     root: Node,
+    /// Whether there are objects within objects.
+    embeds: bool,
+    /// Whether there are lists whose elements are told apart.
+    lists: bool,
 }
 
 /// What a schema says of one place of an object.
@@ -42,6 +48,8 @@ struct Node {
     nullable: bool,
     /// Unknown fields stay (`x-kubernetes-preserve-unknown-fields`).
     preserves: bool,
+    /// An object with type and metadata (`x-kubernetes-embedded-resource`).
+    embedded: bool,
     default: Option<Value>,
     properties: BTreeMap<String, Node>,
     additional: Additional,
@@ -118,19 +126,36 @@ struct Bound {
 impl Schema {
     /// Compiles a schema that [`check_definition`] found nothing wrong with.
     pub(crate) fn compile(schema: &Value) -> Self {
+        let root = Node::compile(schema);
         Self {
-            root: Node::compile(schema),
+            embeds: root.any(&|node| node.embedded),
+            lists: root.any(&|node| node.list != ListType::Atomic),
+            root,
         }
     }
 
-    /// Prunes unknown fields and drops nulls that mean nothing; metadata is left alone.
+    /// Reads an object as a client sent it: unknown fields are pruned, and nulls that mean nothing
+    /// are dropped. The object's own metadata is left alone.
     ///
     /// Returns what a strict server refuses and a lenient one warns of, such as
     /// `unknown field "spec.x"`.
-    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
-        let unknown = prune::root(&self.root, object);
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the type or the metadata of an object within the object.
+    pub(crate) fn read(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        let mut unknown = prune::root(&self.root, object);
         prune::nulls(Some(&self.root), object);
-        unknown
+        if self.embeds {
+            embedded::read(Path::Nil, &self.root, object, &mut unknown)?;
+        }
+        Ok(unknown)
+    }
+
+    /// Keeps what is known of an object that has been accepted, if by another version.
+    pub(crate) fn keep(&self, object: &mut Value) {
+        // What was written cannot be refused any more.
+        let _ = self.read(object);
     }
 
     /// Fills in what is missing and has a default.
@@ -141,8 +166,11 @@ impl Schema {
     /// What is wrong with a new object, apart from its metadata.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        check::Check::new(&mut errors, None).value(&self.root, "", object, None);
-        lists::check(Path::Nil, &self.root, object, &mut errors);
+        Check::new(&mut errors, None).value(&self.root, Name::Root, object, None);
+        self.embedded(object, &mut errors);
+        if self.lists {
+            lists::check(Path::Nil, &self.root, object, &mut errors);
+        }
         errors
     }
 
@@ -150,7 +178,8 @@ impl Schema {
     /// not changed, is tolerated.
     pub(crate) fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        check::Check::new(&mut errors, None).value(&self.root, "", new, Some(old));
+        Check::new(&mut errors, None).value(&self.root, Name::Root, new, Some(old));
+        self.embedded(new, &mut errors);
         self.lists_of_update(new, old, &mut errors);
         errors
     }
@@ -161,14 +190,29 @@ impl Schema {
         if let (Some(node), Some(status)) = (self.root.properties.get("status"), new.get("status"))
         {
             let prefix = Path::Root("status");
-            check::Check::new(&mut errors, Some(prefix)).value(node, "", status, old.get("status"));
+            Check::new(&mut errors, Some(prefix)).value(
+                node,
+                Name::Root,
+                status,
+                old.get("status"),
+            );
         }
+        self.embedded(new, &mut errors);
         self.lists_of_update(new, old, &mut errors);
         errors
     }
 
+    fn embedded(&self, object: &Value, errors: &mut Vec<FieldError>) {
+        if self.embeds {
+            embedded::check(Path::Nil, &self.root, object, errors);
+        }
+    }
+
     /// Lists whose elements are unique are looked at if they were before.
     fn lists_of_update(&self, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+        if !self.lists {
+            return;
+        }
         let mut found = Vec::new();
         lists::check(Path::Nil, &self.root, new, &mut found);
         if found.is_empty() {
@@ -190,6 +234,18 @@ impl Node {
             (None, Additional::Schema(node)) => Some(node),
             (None, _) => None,
         }
+    }
+
+    /// Whether this can be said of this place or any below it.
+    fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
+        let additional = match &self.additional {
+            Additional::Schema(node) => Some(&**node),
+            _ => None,
+        };
+        is(self)
+            || additional.is_some_and(|node| node.any(is))
+            || self.items.as_ref().is_some_and(|node| node.any(is))
+            || self.properties.values().any(|node| node.any(is))
     }
 
     /// Whether this value is a null that the schema does not allow.

@@ -8,7 +8,7 @@ mod field;
 mod label;
 
 pub(crate) use field::{FieldLabels, FieldSelector};
-pub(crate) use label::{LabelSelector, Labels};
+pub(crate) use label::LabelSelector;
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,7 @@ where
         async move {
             let answer = match service.oneshot(request).await {
                 Ok(response) => response.map(|body| until(&stopped, Body::new(body))),
-                Err(error) => failure(error.into()),
+                Err(error) => failure(&error.into()),
             };
             Ok::<_, Infallible>(answer)
         }
@@ -60,7 +60,7 @@ fn until(stopped: &CancellationToken, body: Body) -> Body {
     Body::from_stream(body.into_data_stream().take_until(stopped))
 }
 
-fn failure(error: BoxError) -> Response {
+fn failure(error: &BoxError) -> Response {
     tracing::warn!(%error, "failed to answer a request");
     let mut response = Response::new(Body::from(error.to_string()));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -239,6 +239,10 @@ impl ApiServer {
 
     /// Serves this API on a socket, plain HTTP/1.1 without authentication, until `shutdown` ends;
     /// then its watches end, too.
+    ///
+    /// `kubectl` works with it, and says what it says of a real server: the tests run it against
+    /// both. What it is refused: `apply --server-side`, `auth`, and whatever is about kinds that
+    /// are not served. `explain` knows no descriptions of built-in fields.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -96,8 +96,9 @@ pub(crate) fn read(shape: &'static Struct, object: &mut Value) -> Result<Vec<Str
     Ok(reader.unknown)
 }
 
-/// Reads the metadata of an object of any other kind; see [`read`].
-pub(crate) fn read_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+/// Reads the metadata of an object of any other kind, which may stand at a path within another;
+/// see [`read`].
+pub(crate) fn read_metadata(object: &mut Value, path: &str) -> Result<Vec<String>, String> {
     let mut reader = Reader::default();
     let Some(metadata) = object.get_mut("metadata") else {
         return Ok(Vec::new());
@@ -105,7 +106,8 @@ pub(crate) fn read_metadata(object: &mut Value) -> Result<Vec<String>, String> {
     match metadata {
         Value::Null => *metadata = Value::Object(Map::new()),
         Value::Object(fields) => {
-            reader.path.push_str("metadata");
+            let dot = if path.is_empty() { "" } else { "." };
+            reader.path = format!("{path}{dot}metadata");
             reader.fields(&METADATA, fields)?;
         }
         other => {
@@ -153,39 +155,41 @@ impl Reader {
     ) -> Result<(), String> {
         let outer = std::mem::replace(&mut self.structure, shape.name);
         let length = self.path.len();
-        let mut known = Map::new();
-        for (key, mut value) in std::mem::take(object) {
+        let mut failure = None;
+        object.retain(|key, value| {
+            if failure.is_some() {
+                return true;
+            }
+            let Some(field) = shape.fields.iter().find(|field| field.0 == key) else {
+                if !self.quiet {
+                    let dot = if length > 0 { "." } else { "" };
+                    let unknown = format!("unknown field \"{}{dot}{key}\"", self.path);
+                    self.unknown.push(unknown);
+                }
+                return false;
+            };
             if length > 0 {
                 self.path.push('.');
             }
-            self.path.push_str(&key);
-            match shape.fields.iter().find(|field| field.0 == key) {
-                None if self.quiet => {}
-                None => self
-                    .unknown
-                    .push(format!("unknown field \"{}\"", self.path)),
-                Some(field) => {
-                    self.fields.push(field.0);
-                    self.value(&field.1, &mut value)?;
-                    self.fields.pop();
-                    let omitted = match field.2 {
-                        Zero::Absent => value.is_null(),
-                        Zero::Omit => is_zero(&field.1, &value),
-                        Zero::Show => false,
-                    };
-                    if !omitted {
-                        known.insert(key, value);
-                    }
-                }
-            }
+            self.path.push_str(key);
+            self.fields.push(field.0);
+            failure = self.value(&field.1, value).err();
+            self.fields.pop();
             self.path.truncate(length);
+            match field.2 {
+                Zero::Absent => !value.is_null(),
+                Zero::Omit => !is_zero(&field.1, value),
+                Zero::Show => true,
+            }
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
         }
         for field in shape.fields.iter().filter(|field| field.2 == Zero::Show) {
-            if known.get(field.0).is_none_or(Value::is_null) {
-                known.insert(field.0.to_owned(), field.1.zero());
+            if object.get(field.0).is_none_or(Value::is_null) {
+                object.insert(field.0.to_owned(), field.1.zero());
             }
         }
-        *object = known;
         self.structure = outer;
         Ok(())
     }
@@ -350,10 +354,11 @@ fn check_base64(text: &str) -> Result<(), String> {
             _ => return illegal(index),
         }
     }
-    if (digits + padding) % 4 == 0 {
-        Ok(())
-    } else {
-        illegal(bytes.len())
+    match ((digits + padding) % 4, padding) {
+        (0, _) => Ok(()),
+        // Where the group began that is not whole.
+        (rest, 0) => illegal(bytes.len() - rest),
+        _ => illegal(bytes.len()),
     }
 }
 

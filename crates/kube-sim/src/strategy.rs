@@ -49,7 +49,31 @@ pub(crate) struct Custom {
     pub(crate) status: bool,
     /// By which fields objects can be selected; see [`fields`].
     pub(crate) fields: Vec<String>,
-    pub(crate) schema: Arc<Schema>,
+    /// The name of this version.
+    pub(crate) version: String,
+    /// The schemas of all versions: objects are stored as one of them has them.
+    pub(crate) schemas: Schemas,
+}
+
+/// Schemas by the names of their versions.
+pub(crate) type Schemas = Arc<[(String, Arc<Schema>)]>;
+
+impl Custom {
+    fn schema(&self) -> &Schema {
+        self.schema_of(&self.version)
+    }
+
+    /// The schema of a version; of this one, if there is no such version any more.
+    fn schema_of(&self, version: &str) -> &Schema {
+        let named = |name: &str| {
+            let mut all = self.schemas.iter();
+            let found = all.find(|(known, _)| known == name)?;
+            Some(&*found.1)
+        };
+        named(version)
+            .or_else(|| named(&self.version))
+            .expect("every version has a schema")
+    }
 }
 
 type Fields = LazyLock<Vec<String>>;
@@ -224,7 +248,7 @@ impl Strategy {
         match self {
             Self::Definition => definition::create(object),
             Self::Custom(custom) => {
-                validate::create_custom(object, namespaced, custom.schema.validate(object))
+                validate::create_custom(object, namespaced, custom.schema().validate(object))
             }
             _ => self
                 .built_in()
@@ -250,8 +274,8 @@ impl Strategy {
             (Self::Definition, _) => validate::update_custom(new, old, namespaced, Vec::new()),
             (Self::Custom(custom), part) => {
                 let content = match part {
-                    Part::Status => custom.schema.validate_status(new, old),
-                    Part::Main | Part::Finalize => custom.schema.validate_update(new, old),
+                    Part::Status => custom.schema().validate_status(new, old),
+                    Part::Main | Part::Finalize => custom.schema().validate_update(new, old),
                 };
                 validate::update_custom(new, old, namespaced, content)
             }
@@ -262,18 +286,18 @@ impl Strategy {
     }
 
     /// Does to what a client sent what the kind says beyond its shape, and says which fields are
-    /// not known.
-    pub(crate) fn complete(&self, object: &mut Value) -> Vec<String> {
+    /// not known, or what cannot be read.
+    pub(crate) fn complete(&self, object: &mut Value) -> Result<Vec<String>, String> {
         match self {
             Self::Definition => definition::fill_in(object),
             Self::Custom(custom) => {
-                let unknown = custom.schema.prune(object);
-                custom.schema.default(object);
-                return unknown;
+                let unknown = custom.schema().read(object)?;
+                custom.schema().default(object);
+                return Ok(unknown);
             }
             _ => {}
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// What the server warns of when an object is accepted.
@@ -312,14 +336,31 @@ impl Strategy {
         })
     }
 
-    /// Turns what is stored into what this version shows.
-    pub(crate) fn convert_from_storage(&self, object: &mut Object) {
-        if self.is_view() {
-            events::from_core(object);
+    /// Turns what is stored, as of `version`, into what this version shows.
+    ///
+    /// A custom resource gets the defaults of the version in which it is stored, and keeps of them
+    /// what this version knows.
+    pub(crate) fn convert_from_storage(&self, version: &str, object: &mut Object) {
+        match self {
+            _ if self.is_view() => events::from_core(object),
+            Self::Custom(custom) => with_value(object, |object| {
+                let stored = custom.schema_of(version);
+                stored.keep(object);
+                stored.default(object);
+                if *version != *custom.version {
+                    custom.schema().keep(object);
+                }
+            }),
+            _ => {}
         }
-        if matches!(self, Self::Custom(_)) {
+    }
+
+    /// Turns what another version has made of an object into what this one stores.
+    pub(crate) fn convert_into_storage(&self, object: &mut Object) {
+        if let Self::Custom(custom) = self {
             with_value(object, |object| {
-                self.complete(object);
+                custom.schema().keep(object);
+                custom.schema().default(object);
             });
         }
     }
@@ -334,9 +375,30 @@ impl Strategy {
 
 impl Plain {
     fn default(self, object: &mut Object) {
-        if self != Self::Secret {
-            return;
+        match self {
+            Self::Secret => Self::default_secret(object),
+            // What belongs to features that are off is not kept.
+            Self::Lease => {
+                if let Some(Value::Object(spec)) = object.get_mut("spec") {
+                    spec.retain(|key, _| !matches!(key.as_str(), "strategy" | "preferredHolder"));
+                }
+            }
+            // Of its secrets, an account only knows the names.
+            Self::ServiceAccount => {
+                let secrets = object.get_mut("secrets").and_then(Value::as_array_mut);
+                for secret in secrets
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_object_mut)
+                {
+                    secret.retain(|key, _| key == "name");
+                }
+            }
+            Self::ConfigMap => {}
         }
+    }
+
+    fn default_secret(object: &mut Object) {
         object
             .entry("type")
             .or_insert_with(|| Value::from("Opaque"));

@@ -60,7 +60,7 @@ pub(crate) struct TableOptions {
 pub(crate) fn table(
     resource: &Resource,
     objects: impl IntoIterator<Item = Value>,
-    metadata: Value,
+    metadata: &Value,
     now: SystemTime,
     options: TableOptions,
 ) -> Value {

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::field::FieldError;
+use crate::field::{FieldError, Path};
 
 pub(crate) use metadata::{NameRule, duplicate_owners, finalizer_warnings};
 
@@ -97,8 +97,22 @@ pub(crate) fn update_custom(
     errors
 }
 
+/// What is wrong with the metadata of an object within another, at this path. It needs no name.
+pub(crate) fn embedded(object: &Value, path: Path<'_>) -> Vec<FieldError> {
+    let mut metadata = metadata_of(object).clone();
+    let is_named = |metadata: &Map<String, Value>| {
+        let name = metadata.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| !name.is_empty())
+    };
+    if !is_named(&metadata) {
+        metadata.insert("name".to_owned(), "fakename".into());
+    }
+    let namespaced = metadata.contains_key("namespace");
+    metadata::validate_at(path, &metadata, namespaced, NameRule::PathSegment)
+}
+
 /// What the server looks at when anything is updated, before the kind has its say.
-fn common_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
+pub(crate) fn common_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
     let mut errors = metadata::validate(metadata_of(new), namespaced, NameRule::PathSegment);
     errors.extend(metadata::validate_update(
         metadata_of(new),

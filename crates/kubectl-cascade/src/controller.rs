@@ -47,13 +47,32 @@ pub(crate) const GRACE: Duration = Duration::from_secs(2);
 /// of one's own, on a paused tokio clock and an in-memory API, a run can be repeated exactly.
 ///
 /// # Examples
-/// ```no_run
-/// # async fn example(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// On an in-memory API, until it leads:
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use kubectl_cascade::{controller::Controller, rules};
 ///
-/// let rules = rules::load("rules.yaml".as_ref())?;
+/// let rules = rules::parse("rules.yaml", "
+/// apiVersion: kube-cascade.dev/v1alpha1
+/// kind: ClusterCascadeRule
+/// metadata: {name: map}
+/// spec:
+///   mode: Report
+///   upstream: {group: '', kind: ConfigMap, scope: {namespaces: [default]}}
+///   dependents:
+///   - {group: coordination.k8s.io, kind: Lease, label: example.com/map, scope: {all: true}}
+/// ")?;
+/// let client = kube::Client::new(kube_sim::ApiServer::new(), "default");
 /// let controller = Controller::new(rules, "default".parse()?, client.clone(), client);
-/// controller.run(async { /* until this completes */ }).await?;
+/// let health = controller.health();
+/// controller
+///     .run(async move {
+///         while !health.is_leading() {
+///             tokio::task::yield_now().await;
+///         }
+///     })
+///     .await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -26,7 +26,6 @@
 //! ```
 
 mod operator;
-mod references;
 mod story;
 
 use std::{env, error::Error, process::ExitCode};
@@ -43,7 +42,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let ended = match arguments[..] {
         [] => story::in_memory().await,
-        ["--cluster"] => story::on_cluster().await,
+        ["--cluster"] => story::tell(None).await,
         ["region", ref places @ ..] => operator::run(&REGION, places).await,
         ["compute", ref places @ ..] => operator::run(&COMPUTE, places).await,
         _ => Err("usage: example-operators [--cluster | region | compute]".into()),

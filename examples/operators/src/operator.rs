@@ -9,6 +9,7 @@ use kube_cascade::{
     ConsumeError, Kind, ObjectRef, Outcome, Queue,
     kubernetes::KubernetesSource,
     reconcile::{Lifecycle, Order, Reconciler},
+    reference::{AddError, References},
 };
 use serde::Deserialize;
 use tokio::{
@@ -19,7 +20,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{Result, SERVER, client, references::References};
+use crate::{Result, SERVER, client};
 
 /// How long it takes to take one down; elsewhere this is minutes, and not a sleep.
 const TAKING_DOWN: Duration = Duration::from_millis(300);
@@ -76,8 +77,12 @@ impl Lifecycle for Operator {
         let (user, Some(needed)) = self.names(&object) else {
             return Ok(Outcome::Done); // it uses nothing
         };
-        let added = self.references.add(&needed, &user).await;
-        added.map_err(ConsumeError::new)?;
+        let reference = self.references.to(&user).await?;
+        match self.references.add(&needed, &reference).await {
+            // What it was to stand on goes, and the cascade will come for it, too.
+            Err(AddError::Terminating { .. }) => return Ok(Outcome::Done),
+            added => added?,
+        };
         self.say(&user, "is built");
         Ok(Outcome::Done)
     }
@@ -88,8 +93,8 @@ impl Lifecycle for Operator {
         sleep(TAKING_DOWN).await;
         self.say(&user, "is taken down");
         if let Some(needed) = needed {
-            let removed = self.references.remove(&needed, &user).await;
-            removed.map_err(ConsumeError::new)?;
+            let reference = self.references.to(&user).await?;
+            self.references.remove(&needed, &reference).await?;
         }
         Ok(Outcome::Done)
     }

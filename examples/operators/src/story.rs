@@ -31,15 +31,15 @@ pub(crate) async fn in_memory() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(ApiServer::new().serve(listener, future::pending()));
-    timeout(PATIENCE, tell(Some(&url))).await?
+    tell(Some(&url)).await
 }
 
-/// The story on the cluster of the kubeconfig. The kinds and namespaces stay there.
-pub(crate) async fn on_cluster() -> Result<()> {
-    timeout(PATIENCE, tell(None)).await?
+/// The story on this server, else on the cluster of the kubeconfig, where kinds and namespaces stay.
+pub(crate) async fn tell(server: Option<&str>) -> Result<()> {
+    timeout(PATIENCE, tell_all(server)).await?
 }
 
-async fn tell(server: Option<&str>) -> Result<()> {
+async fn tell_all(server: Option<&str>) -> Result<()> {
     let client = client(server).await?;
     apply(&client, include_str!("../platform.yaml")).await?;
 
@@ -57,10 +57,23 @@ async fn tell(server: Option<&str>) -> Result<()> {
     };
     // The Project gets a reference and a hold, the Network these and its operator's own finalizer,
     // the Cluster only the latter.
-    cast.watch_until(|cast| cast.finalizers() == [2, 3, 1])
-        .await?;
+    let complete = |cast: &Cast| {
+        cast.actors
+            .iter()
+            .map(|actor| actor.finalizers)
+            .eq([2, 3, 1])
+    };
+    cast.watch_until(complete).await?;
     println!("\nProject apollo is deleted.");
-    cast.actors[0].delete().await?;
+    let project = &cast.actors[0];
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is somebody with kubectl; the operators delete nothing"
+    )]
+    project
+        .api
+        .delete(&project.name, &DeleteParams::background())
+        .await?;
     cast.watch_until(|cast| cast.gone.len() == 3).await?;
     if cast.gone != ["Cluster web", "Network blue", "Project apollo"] {
         return Err(format!("gone in a wrong order: {:?}", cast.gone).into());
@@ -103,7 +116,7 @@ async fn apply(client: &Client, yaml: &str) -> Result<Vec<Actor>> {
             api,
             kind: kind.kind,
             name: object.metadata.name.unwrap_or_default(),
-            finalizers: Vec::new(),
+            finalizers: 0,
             told: String::new(),
         });
     }
@@ -115,21 +128,8 @@ struct Actor {
     api: Api<DynamicObject>,
     kind: String,
     name: String,
-    finalizers: Vec<String>,
+    finalizers: usize,
     told: String,
-}
-
-impl Actor {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is somebody with kubectl; the operators delete nothing"
-    )]
-    async fn delete(&self) -> Result<()> {
-        self.api
-            .delete(&self.name, &DeleteParams::background())
-            .await?;
-        Ok(())
-    }
 }
 
 /// All of them, and who is gone, in that order.
@@ -139,13 +139,6 @@ struct Cast {
 }
 
 impl Cast {
-    fn finalizers(&self) -> Vec<usize> {
-        self.actors
-            .iter()
-            .map(|actor| actor.finalizers.len())
-            .collect()
-    }
-
     async fn watch_until(&mut self, is_so: impl Fn(&Self) -> bool) -> Result<()> {
         while !is_so(self) {
             self.look().await?;
@@ -166,8 +159,9 @@ impl Cast {
                 self.gone.push(name);
                 continue;
             };
-            actor.finalizers = found.metadata.finalizers.unwrap_or_default();
-            let mut told = format!("{name} has {}", actor.finalizers.join(" "));
+            let finalizers = found.metadata.finalizers.unwrap_or_default();
+            actor.finalizers = finalizers.len();
+            let mut told = format!("{name} has {}", finalizers.join(" "));
             if let Some(waits) = found.data["status"]["conditions"][0]["message"].as_str() {
                 told = format!("{told}\n    ({waits})");
             }

@@ -1,23 +1,14 @@
-//! Putting a hold on an upstream and taking it off, without ever losing another's finalizer.
+//! Putting a hold on an upstream and taking it off.
 //!
-//! Both are JSON Patches that test what they were computed from: the object's UID, and the list of
-//! finalizers or our place in it. The server applies a patch to the object as it is then, and
-//! answers 422 when a test fails; the object is then read again.
+//! How that is written is the business of [`Finalizer`]; here is what it means for a hold.
 
-use kube::{
-    Client,
-    api::{Patch, PatchParams},
-};
-use serde_json::{Value, json};
+use kube::Client;
 
 use super::HoldName;
 use crate::{
-    kubernetes::{CallError, Class, Meta, Partial, Resource, request},
+    kubernetes::{self, CallError, Finalizer, Removed, Resource},
     object::ObjectRef,
 };
-
-/// How often a patch is computed anew after its test has failed.
-const ATTEMPTS: usize = 10;
 
 /// How an attempt to put a hold ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,23 +41,11 @@ impl Holder<'_> {
         uid: Option<&str>,
         may_write: impl Fn() -> Result<(), E>,
     ) -> Result<Put, E> {
-        let mut attempts = 1;
-        loop {
-            let Some(meta) = self.read().await? else {
-                return Ok(Put::TooLate);
-            };
-            if meta.terminating() || uid.is_some_and(|uid| *uid != *meta.uid) {
-                return Ok(Put::TooLate);
-            }
-            if self.place(&meta).is_some() {
-                return Ok(Put::Already);
-            }
-            may_write()?;
-            match self.patch(&put_patch(&meta, self.hold)).await {
-                Ok(()) => return Ok(Put::Held),
-                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
-            }
+        match self.finalizer().put(uid, may_write).await? {
+            kubernetes::Put::Written => Ok(Put::Held),
+            kubernetes::Put::WasThere => Ok(Put::Already),
+            kubernetes::Put::Terminating | kubernetes::Put::Gone => Ok(Put::TooLate),
+            kubernetes::Put::Contended(error) => Err(error.into()),
         }
     }
 
@@ -81,82 +60,18 @@ impl Holder<'_> {
         uid: Option<&str>,
         may_write: impl Fn() -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut attempts = 1;
-        loop {
-            let Some(meta) = self.read().await? else {
-                return Ok(());
-            };
-            let place = self.place(&meta);
-            let Some(place) = place.filter(|_| uid.is_none_or(|uid| *uid == *meta.uid)) else {
-                return Ok(());
-            };
-            may_write()?;
-            match self.patch(&release_patch(&meta, place, self.hold)).await {
-                Ok(()) => return Ok(()),
-                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
-            }
+        match self.finalizer().remove(uid, may_write).await? {
+            Removed::Written | Removed::WasOff => Ok(()),
+            Removed::Contended(error) => Err(error.into()),
         }
     }
 
-    async fn read(&self) -> Result<Option<Meta>, CallError> {
-        self.resource
-            .get(self.client, self.object.namespace(), self.object.name())
-            .await
+    fn finalizer(&self) -> Finalizer<'_> {
+        Finalizer {
+            client: self.client,
+            resource: self.resource,
+            object: self.object,
+            name: self.hold.as_str(),
+        }
     }
-
-    fn place(&self, meta: &Meta) -> Option<usize> {
-        meta.finalizers
-            .iter()
-            .position(|name| name == self.hold.as_str())
-    }
-
-    async fn patch(&self, patch: &Value) -> Result<(), CallError> {
-        let patch = serde_json::from_value(patch.clone()).expect("the operations are well-formed");
-        let patch = Patch::<()>::Json(patch);
-        let requests = self.resource.requests(self.object.namespace());
-        let attempted = || {
-            let (hold, object) = (self.hold, self.object);
-            format!("change the finalizer {hold} of {object}")
-        };
-        let sent = requests.patch_metadata(self.object.name(), &PatchParams::default(), &patch);
-        let patched = request::<Partial>(self.client, attempted, sent).await;
-        patched.map(|_| ())
-    }
-}
-
-/// Whether a patch may have failed because the object is not as it was read: a failed test, an
-/// upstream that began to terminate or is gone. The next read says which.
-fn is_stale(error: &CallError) -> bool {
-    matches!(
-        error.class(),
-        Class::Invalid | Class::Conflict | Class::NotFound
-    )
-}
-
-fn put_patch(meta: &Meta, hold: &HoldName) -> Value {
-    let add = if meta.finalizers.is_empty() {
-        json!({"op": "add", "path": "/metadata/finalizers", "value": [hold.as_str()]})
-    } else {
-        json!({"op": "add", "path": "/metadata/finalizers/-", "value": hold.as_str()})
-    };
-    let before = if meta.finalizers.is_empty() {
-        Value::Null
-    } else {
-        json!(meta.finalizers)
-    };
-    json!([
-        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-        {"op": "test", "path": "/metadata/finalizers", "value": before},
-        add,
-    ])
-}
-
-fn release_patch(meta: &Meta, place: usize, hold: &HoldName) -> Value {
-    let path = format!("/metadata/finalizers/{place}");
-    json!([
-        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-        {"op": "test", "path": path, "value": hold.as_str()},
-        {"op": "remove", "path": path},
-    ])
 }

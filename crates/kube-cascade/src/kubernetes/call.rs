@@ -18,6 +18,22 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 /// The longest that a server's `Retry-After` is heeded; its own flow control asks for 32 s at most.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long what people cure is left alone: permissions and definitions. They expect work to go on
+/// within a minute.
+const CURE: Duration = Duration::from_secs(60);
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Disposition {
+    /// Try again, with a backoff.
+    Retry,
+    /// Try again, but not before this long.
+    RetryAfter(Duration),
+    /// Trying the same again changes nothing.
+    Permanent,
+}
+
 /// A call to the API server that did not succeed.
 ///
 /// Says what was attempted; [`class`](Self::class) says what to make of it.
@@ -86,6 +102,24 @@ impl CallError {
     #[must_use]
     pub fn attempted(&self) -> &str {
         &self.attempted
+    }
+
+    /// What to do about it.
+    ///
+    /// A missing permission or definition is tried again after a minute, because people cure it. An
+    /// object that does not exist may be created.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self.class {
+            Class::Invalid => Disposition::Permanent,
+            Class::Forbidden | Class::NotServed => Disposition::RetryAfter(CURE),
+            Class::Throttled(after) => Disposition::RetryAfter(after),
+            Class::NotFound
+            | Class::Conflict
+            | Class::Expired
+            | Class::Unknown
+            | Class::Unavailable => Disposition::Retry,
+        }
     }
 
     /// Why to set work aside rather than to try again ever more slowly: permissions and

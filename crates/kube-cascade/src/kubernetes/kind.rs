@@ -138,6 +138,34 @@ impl Kinds {
         Ok(found.into_values().collect())
     }
 
+    /// What a group serves under this plural: one kind, or several if its versions disagree.
+    pub(crate) async fn of_plural(
+        &self,
+        group: &str,
+        plural: &str,
+    ) -> Result<Vec<Resource>, CallError> {
+        let is_wanted =
+            |resource: &Resource| resource.api.group == group && resource.api.plural == plural;
+        let known = self.lock().values().find(|it| is_wanted(it)).cloned();
+        if let Some(resource) = known {
+            return Ok(vec![resource]);
+        }
+        let attempted = || format!("look up {plural} of group {group:?}");
+        let mut found = BTreeMap::new();
+        for version in versions(&self.client, attempted, group).await? {
+            let served = served(&self.client, attempted, group, &version, "get").await?;
+            for resource in served.into_iter().filter(is_wanted) {
+                found.entry(resource.kind.clone()).or_insert(resource);
+            }
+        }
+        match found.len() {
+            0 => return Err(CallError::new(attempted(), Class::NotServed)),
+            1 => self.lock().extend(found.clone()),
+            _ => {}
+        }
+        Ok(found.into_values().collect())
+    }
+
     /// Forgets the kind when `error` says that it is not served as it was remembered.
     pub(crate) fn forget_unserved(&self, kind: &Kind, error: &CallError) {
         if *error.class() == Class::NotServed {

@@ -25,11 +25,13 @@ use crate::{
     clock::Clock,
     consumer::{ConsumeError, Consumer, Delivery, Outcome, ParkReason, Parked},
     fence::{Fence, FenceLost},
-    kubernetes::{CallError, Class, Kinds, Meta, Partial, Resource, request},
+    kubernetes::{
+        CallError, Class, Disposition, Finalizer, Kinds, Meta, Partial, Put, Resource, request,
+    },
     object::{Kind, ObjectRef},
 };
 
-/// How often a patch of our finalizer is computed anew after others have changed the object.
+/// How often an object is judged anew that others have changed before it could be let go.
 const ATTEMPTS: usize = 10;
 
 /// How soon a waiting object is looked at again when nothing has been heard of it.
@@ -70,8 +72,8 @@ pub trait Lifecycle: Send + Sync + 'static {
 /// # Guarantees
 /// - Every decision is made on a live, consistent read.
 /// - The own finalizer is put on before anything is provisioned and taken off after everything else
-///   is done, each by a JSON Patch that tests the UID and the finalizers it was computed from:
-///   nobody's finalizer is lost, and no other object of that name is let go.
+///   is done, by JSON Patches that test the UID and what they were computed from: nobody's finalizer
+///   is lost, and no other object of that name is let go.
 /// - What an object waits for is in its condition `Deleting`, written through the status
 ///   subresource, and only when it changes. A kind without that subresource has no condition, and
 ///   a condition that cannot be written hinders nothing.
@@ -159,15 +161,23 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// How long to wait at least before another attempt, where somebody asked for it.
+    /// What to do about it, for who has no queue that knows: a controller's error policy.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Call(error) => error.retry_after(),
+            Self::Call(error) => error.disposition(),
             Self::Provision { retry_after, .. } | Self::Deprovision { retry_after, .. } => {
-                *retry_after
+                retry_after.map_or(Disposition::Retry, Disposition::RetryAfter)
             }
-            Self::Decode { .. } | Self::Fence(_) => None,
+            Self::Decode { .. } | Self::Fence(_) => Disposition::Permanent,
+        }
+    }
+
+    /// How long to wait at least before another attempt, where somebody asked for it.
+    fn retry_after(&self) -> Option<Duration> {
+        match self.disposition() {
+            Disposition::RetryAfter(after) => Some(after),
+            Disposition::Retry | Disposition::Permanent => None,
         }
     }
 
@@ -311,13 +321,12 @@ impl<L: Lifecycle> Turn<'_, L> {
             recheck,
             ..
         } = self.reconciler;
-        let mut done_for = None;
-        let mut attempts = 1;
+        let (mut done_for, mut said, mut attempts) = (None, None, 1);
+        let mut seen = self.read().await?;
         loop {
-            let Some(seen) = self.read().await? else {
+            let Some(Seen { meta, whole }) = seen else {
                 return Ok(Outcome::Done);
             };
-            let Seen { meta, whole } = seen;
             let work = match &done_for {
                 // Another object of this name has nothing to do with what was taken down.
                 Some(uid) if *uid == meta.uid => Work::Done,
@@ -329,15 +338,21 @@ impl<L: Lifecycle> Turn<'_, L> {
                 Phase::Live
             };
             let step = order.step(phase, &meta.finalizers, work);
-            let whole = match Condition::of(&step) {
-                Some(condition) => self.tell(whole, &condition).await?,
-                None => whole,
-            };
-            let patch = match step {
+            let condition =
+                Condition::of(&step).filter(|condition| Some(condition) != said.as_ref());
+            if let Some(condition) = condition
+                && let Some(written) = self.tell(&whole, &condition).await?
+            {
+                // It may have changed since it was read: what is acted on is what was judged.
+                (seen, said) = (Some(written), Some(condition));
+                continue;
+            }
+            match step {
                 Step::Leave => return Ok(Outcome::Done),
                 Step::WaitForReferences(_) | Step::WaitForDependents(_) | Step::WaitForChildren => {
                     return Ok(Outcome::Recheck(*recheck));
                 }
+                Step::Adopt => self.adopt(&meta.uid).await?,
                 Step::Provision => {
                     let provisioned = lifecycle.provision(self.decode(whole)?).await;
                     return provisioned.map_err(|error| self.not_provisioned(error));
@@ -348,20 +363,47 @@ impl<L: Lifecycle> Turn<'_, L> {
                         Outcome::Done => done_for = Some(meta.uid),
                         later => return Ok(later),
                     }
-                    continue;
                 }
-                Step::Adopt => adopting(&meta, order.own().as_str()),
-                Step::Finish => finishing(&meta, order.own().as_str()),
-            };
-            self.reconciler.fence.check()?;
-            match self.patch(&patch).await {
-                Ok(()) if work == Work::Done => return Ok(Outcome::Done),
-                Ok(()) => {}
-                // The object is not as it was read: the next read says how it is.
-                Err(error) if is_stale(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
+                Step::Finish => match self.finish(&meta).await {
+                    Ok(()) => return Ok(Outcome::Done),
+                    // The object is not as it was judged: the next read says how it is.
+                    Err(ReconcileError::Call(error)) if is_stale(&error) && attempts < ATTEMPTS => {
+                        attempts += 1;
+                    }
+                    Err(error) => return Err(error),
+                },
             }
+            seen = self.read().await?;
         }
+    }
+
+    /// Puts our finalizer on the live object; what hinders it, the next read shows.
+    async fn adopt(&self, uid: &str) -> Result<(), ReconcileError> {
+        let finalizer = Finalizer {
+            client: self.reconciler.kinds.client(),
+            resource: self.resource,
+            object: self.object,
+            name: self.reconciler.order.own().as_str(),
+        };
+        let may_write = || Ok::<_, ReconcileError>(self.reconciler.fence.check()?);
+        match finalizer.put(Some(uid), may_write).await? {
+            Put::Contended(error) => Err(error.into()),
+            Put::Written | Put::WasThere | Put::Terminating | Put::Gone => Ok(()),
+        }
+    }
+
+    /// Takes our finalizer off the object, if that is still as it was judged.
+    async fn finish(&self, judged: &Meta) -> Result<(), ReconcileError> {
+        self.reconciler.fence.check()?;
+        let own = self.reconciler.order.own();
+        let patch = json_patch(&finishing(judged, own.as_str()));
+        let params = PatchParams::default();
+        let sent = self
+            .requests()
+            .patch_metadata(self.object.name(), &params, &patch);
+        let attempted = || format!("take the finalizer {own} off {}", self.object);
+        self.send::<Partial>(attempted, sent).await?;
+        Ok(())
     }
 
     /// A live, consistent read of the whole object.
@@ -375,16 +417,22 @@ impl<L: Lifecycle> Turn<'_, L> {
             Err(error) if *error.class() == Class::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let meta = Partial::deserialize(&whole).map_err(|source| self.undecoded(source))?;
-        Ok(Some(Seen {
-            meta: meta.metadata,
-            whole,
-        }))
+        self.seen(whole).map(Some)
+    }
+
+    fn seen(&self, whole: Value) -> Result<Seen, ReconcileError> {
+        let partial = Partial::deserialize(&whole).map_err(|source| self.undecoded(source))?;
+        let meta = partial.metadata;
+        Ok(Seen { meta, whole })
     }
 
     /// Writes the condition where the object does not have it yet, and returns the object as it is
-    /// then; what hinders that is no reason to hold up a deletion.
-    async fn tell(&self, whole: Value, condition: &Condition) -> Result<Value, FenceLost> {
+    /// then, if that was done; what hinders it is no reason to hold up a deletion.
+    async fn tell(
+        &self,
+        whole: &Value,
+        condition: &Condition,
+    ) -> Result<Option<Seen>, ReconcileError> {
         let Reconciler {
             clock,
             fence,
@@ -392,11 +440,11 @@ impl<L: Lifecycle> Turn<'_, L> {
             ..
         } = self.reconciler;
         if statusless.load(Ordering::Relaxed) {
-            return Ok(whole);
+            return Ok(None);
         }
         let now = Timestamp::try_from(clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let Some(patch) = condition.patch(&whole, now) else {
-            return Ok(whole);
+        let Some(patch) = condition.patch(whole, now) else {
+            return Ok(None);
         };
         fence.check()?;
         let (params, patch) = (PatchParams::default(), json_patch(&patch));
@@ -405,7 +453,7 @@ impl<L: Lifecycle> Turn<'_, L> {
             .patch_subresource("status", self.object.name(), &params, &patch);
         let attempted = || format!("write the condition of {}", self.object);
         match self.send::<Value>(attempted, sent).await {
-            Ok(written) => return Ok(written),
+            Ok(written) => return self.seen(written).map(Some),
             Err(error) if is_missing(&error) => {
                 // For want of the subresource a custom resource's server says that there is no such
                 // object, although there is.
@@ -418,19 +466,7 @@ impl<L: Lifecycle> Turn<'_, L> {
             Err(error) if is_stale(&error) => tracing::debug!(error = %Chain(&error)),
             Err(error) => tracing::warn!(error = %Chain(&error)),
         }
-        Ok(whole)
-    }
-
-    async fn patch(&self, patch: &Value) -> Result<(), CallError> {
-        let (params, patch) = (PatchParams::default(), json_patch(patch));
-        let sent = self
-            .requests()
-            .patch_metadata(self.object.name(), &params, &patch);
-        let attempted = || {
-            let own = self.reconciler.order.own();
-            format!("change the finalizer {own} of {}", self.object)
-        };
-        self.send::<Partial>(attempted, sent).await.map(|_| ())
+        Ok(None)
     }
 
     fn requests(&self) -> kube::core::Request {
@@ -491,38 +527,25 @@ fn json_patch(patch: &Value) -> Patch<()> {
     Patch::Json(patch)
 }
 
-/// Puts `own` after the finalizers that were seen.
-fn adopting(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let add = if meta.finalizers.is_empty() {
-        json!({"op": "add", "path": "/metadata/finalizers", "value": [own]})
-    } else {
-        json!({"op": "add", "path": "/metadata/finalizers/-", "value": own})
-    };
-    json!([uid, finalizers, add])
-}
-
 /// Takes `own` from among the finalizers that were judged, and from no other list: between the two
 /// a foreground DELETE may have asked to wait for children.
 fn finishing(meta: &Meta, own: &str) -> Value {
-    let [uid, finalizers] = as_seen(meta);
-    let place = meta.finalizers.iter().position(|name| name == own);
-    let path = format!("/metadata/finalizers/{}", place.unwrap_or_default());
-    json!([uid, finalizers, {"op": "remove", "path": path}])
-}
-
-/// Tests that the object and its finalizers are those that were read.
-fn as_seen(meta: &Meta) -> [Value; 2] {
-    let finalizers = if meta.finalizers.is_empty() {
-        Value::Null
-    } else {
-        json!(meta.finalizers)
-    };
-    [
+    let list = "/metadata/finalizers";
+    let mut patch = vec![
         json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
-        json!({"op": "test", "path": "/metadata/finalizers", "value": finalizers}),
-    ]
+        json!({"op": "test", "path": list, "value": meta.finalizers}),
+    ];
+    // From the last one on, so that no place moves before its turn; two processes that put it on at
+    // once have put it on twice.
+    for (place, name) in meta.finalizers.iter().enumerate().rev() {
+        if name == own {
+            patch.push(json!({"op": "remove", "path": format!("{list}/{place}")}));
+        }
+    }
+    Value::Array(patch)
 }
 
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod tests;

@@ -63,7 +63,7 @@ impl GroupRewrite {
     }
 
     /// The other group that a written one may stand for.
-    #[cfg(test)]
+    #[cfg(feature = "kubernetes")]
     pub(super) fn also_read(self, written: &str) -> Option<&'static str> {
         (self == Self::Legacy && written == Self::TO).then_some(Self::FROM)
     }
@@ -98,7 +98,7 @@ impl ReferenceStyle {
     }
 
     /// The group besides the written one that a reference in this style may mean.
-    #[cfg(test)]
+    #[cfg(feature = "kubernetes")]
     pub(super) fn also_read(self, written: &str) -> Option<&'static str> {
         match self {
             Self::Ours => None,

@@ -1,7 +1,10 @@
 //! The life of definitions: they are established, and they end with their instances.
 
+mod names;
+
 use std::sync::Arc;
 
+use names::Taken;
 use serde_json::{Value, json};
 
 use super::Work;
@@ -53,7 +56,16 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &Arc<str>) {
         return;
     };
     match transaction.get(&served, name) {
-        None => withdraw(transaction.state, name),
+        None => {
+            withdraw(transaction.state, name);
+            // Others may have been waiting for its names.
+            for other in definitions(transaction.state) {
+                if !is_established(&served.read(&other)) {
+                    let work = Work::Definition(Arc::clone(&other.key));
+                    super::note(transaction.state, transaction.clock, work);
+                }
+            }
+        }
         Some(definition) if definition.terminating => end(transaction, &served, &definition),
         Some(definition) => establish(transaction, &served, &definition),
     }
@@ -63,29 +75,29 @@ pub(super) fn run(transaction: &mut Transaction<'_>, name: &Arc<str>) {
 fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Stored>) {
     let old = served.read(stored);
     let mut object = old.clone();
-    let now = transaction.timestamp();
+    let taken = taken_names(transaction.state, served, &object, stored.name());
     object.entry("status").or_insert_with(|| json!({}));
-    object["status"]["acceptedNames"] = object["spec"]["names"].clone();
-    set_condition(
-        &mut object,
-        "NamesAccepted",
-        "True",
-        "NoConflicts",
-        "no conflicts found",
-        &now,
-    );
-    set_condition(
-        &mut object,
-        "Established",
-        "True",
-        "InitialNamesAccepted",
-        "the initial names have been accepted",
-        &now,
-    );
-    let known = transaction.state.registry.all().iter();
-    let known = known.filter(|it| belongs_to(it, &stored.key)).count() > 0;
-    serve(transaction.state, stored, &object);
-    if !known {
+    let accepted = &object["status"]["acceptedNames"];
+    let (accepted, conflict) = names::accept(&object["spec"]["names"], accepted, &taken);
+    object["status"]["acceptedNames"] = accepted;
+    let (status, reason, message) = match &conflict {
+        Some((reason, message)) => ("False", *reason, message.as_str()),
+        None => ("True", "NoConflicts", "no conflicts found"),
+    };
+    let now = transaction.timestamp();
+    set_condition(&mut object, "NamesAccepted", status, reason, message, &now);
+    if !is_established(&object) {
+        let (status, reason, message) = match conflict {
+            Some(_) => ("False", "NotAccepted", "not all names are accepted"),
+            None => (
+                "True",
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+            ),
+        };
+        set_condition(&mut object, "Established", status, reason, message, &now);
+    }
+    if is_established(&object) && serve(transaction.state, stored, &object) {
         super::recheck_owners(transaction.state, transaction.clock);
     }
     if object != old {
@@ -93,11 +105,44 @@ fn establish(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &A
     }
 }
 
-/// Registers the versions of a definition, unless they are as they were.
-fn serve(state: &mut State, stored: &Stored, object: &Object) {
+fn is_established(definition: &Object) -> bool {
+    let status = definition.get("status");
+    let conditions = status.and_then(|status| status.get("conditions")?.as_array());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|it| it["type"] == "Established" && it["status"] == "True")
+}
+
+/// The names that the other definitions of the same group have.
+fn taken_names(state: &State, served: &Served, definition: &Object, name: &str) -> Taken {
+    let mut taken = Taken::default();
+    let group = |definition: &Object| definition.get("spec").map(|spec| spec["group"].clone());
+    for other in definitions(state) {
+        let object = served.read(&other);
+        if other.name() != name && group(&object) == group(definition) {
+            taken.add(&object["status"]["acceptedNames"]);
+        }
+    }
+    taken
+}
+
+/// All definitions.
+fn definitions(state: &State) -> Vec<Arc<Stored>> {
+    let kept = state.store.collection(builtin::DEFINITIONS);
+    let kept = kept.into_iter().flat_map(|kept| kept.objects().cloned());
+    kept.collect()
+}
+
+/// Registers the versions of a definition, unless they are as they were; whether it was not known.
+fn serve(state: &mut State, stored: &Stored, object: &Object) -> bool {
+    let epoch = epoch(object);
+    let mut known = state.registry.all().iter();
+    let known = known.find(|served| belongs_to(served, &stored.key));
+    let is_known = known.is_some();
+    if known.is_some_and(|it| it.epoch == epoch && it.terminating == stored.terminating) {
+        return false;
+    }
     let definition = Value::Object(object.clone());
     state.registry.remove_definition(&stored.key);
-    let epoch = epoch(object);
     for version in definition::versions(&definition) {
         state.store.open(&version.resource.storage);
         let mut served = Served::new(version.resource, version.strategy, epoch);
@@ -105,6 +150,7 @@ fn serve(state: &mut State, stored: &Stored, object: &Object) {
         served.terminating = stored.terminating;
         state.registry.insert(served);
     }
+    !is_known
 }
 
 /// The generation of a definition changes whenever its `spec` does.
@@ -116,7 +162,10 @@ fn epoch(object: &Object) -> u32 {
 
 /// Deletes the instances of a definition, and when there are none, the definition.
 fn end(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<Stored>) {
-    serve(transaction.state, stored, &served.read(stored));
+    let definition = served.read(stored);
+    if is_established(&definition) {
+        serve(transaction.state, stored, &definition);
+    }
     if !stored.has_finalizer(CLEANUP) {
         return;
     }
@@ -198,14 +247,11 @@ pub(super) fn reload(state: &mut State) {
     let Some(served) = state.registry.storage(builtin::DEFINITIONS).cloned() else {
         return;
     };
-    let definitions: Vec<Arc<Stored>> = state
-        .store
-        .collection(builtin::DEFINITIONS)
-        .into_iter()
-        .flat_map(|kept| kept.objects().cloned())
-        .collect();
-    for definition in definitions {
-        serve(state, &definition, &served.read(&definition));
+    for definition in definitions(state) {
+        let object = served.read(&definition);
+        if is_established(&object) {
+            serve(state, &definition, &object);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{schema_of, versions_of};
 use crate::field::{FieldError, Path, quote};
 use crate::schema;
+use crate::table::jsonpath::JsonPath;
 use crate::validate::name;
 
 const SPEC: Path<'static> = Path::Root("spec");
@@ -376,8 +377,18 @@ fn column_errors(column: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
     let at = path.child("JSONPath");
     match text(column, "jsonPath") {
         "" => errors.push(FieldError::required(at, "")),
-        value => errors.extend(not_simple(at, value)),
+        value => {
+            let error = not_simple(at, value).or_else(|| not_evaluated(at, value));
+            errors.extend(error);
+        }
     }
+}
+
+/// A path that the real server takes, and that no cell could be made of here.
+fn not_evaluated(path: Path<'_>, value: &str) -> Option<FieldError> {
+    let why = "kube-sim does not evaluate such a path";
+    let unknown = JsonPath::parse(value).is_none();
+    unknown.then(|| FieldError::forbidden(path, why))
 }
 
 fn not_simple(path: Path<'_>, value: &str) -> Option<FieldError> {

@@ -17,6 +17,7 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, namespaced: bo
         status: false,
         storage: plural.into(),
         origin: Origin::BuiltIn,
+        deprecation: None,
         columns: Vec::new(),
     }
 }

@@ -36,18 +36,28 @@ use super::{body::FaultBody, faults::Faults};
 /// A reverse proxy with [`Faults`], plain HTTP/1.1 on a free port of 127.0.0.1.
 ///
 /// It forwards to a service that the caller gives, so it needs no TLS and no credentials of its
-/// own. In front of a real API server that service is a client:
+/// own. In front of a real API server that service is a client, `Client::try_default()`; here it is
+/// one of an in-memory server:
 ///
-/// ```no_run
-/// # use kube_sim::fault::{FaultProxy, Faults};
-/// # async fn example(faults: Faults) -> Result<(), Box<dyn std::error::Error>> {
-/// let client = kube::Client::try_default().await?;
+/// ```
+/// # use k8s_openapi::api::core::v1::Namespace;
+/// # use kube_sim::{ApiServer, fault::{Action, Answer, FaultProxy, Faults, Match, Rule}};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = kube::Client::new(ApiServer::new(), "default");
 /// let upstream = tower::service_fn(move |request| {
 ///     let client = client.clone();
 ///     async move { client.send(request).await }
 /// });
+/// let faults = Faults::new();
+/// faults.add(Rule::new(Match::any(), Action::reset_before()).first(1));
 /// let proxy = FaultProxy::start(upstream, &faults).await?;
-/// let config = kube::Config::new(proxy.url().parse()?);
+///
+/// let mut config = kube::Config::new(proxy.url().parse()?);
+/// config.default_retry = false;
+/// let namespaces: kube::Api<Namespace> = kube::Api::all(config.try_into()?);
+/// assert!(namespaces.get("default").await.is_err());
+/// assert!(namespaces.get("default").await.is_ok());
 /// # Ok(())
 /// # }
 /// ```

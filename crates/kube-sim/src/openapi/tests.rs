@@ -16,6 +16,7 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str, origin: Origin
         status: plural == "networks",
         storage: plural.into(),
         origin,
+        deprecation: None,
         columns: Vec::new(),
     }
 }

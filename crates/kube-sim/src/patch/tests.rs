@@ -324,10 +324,10 @@ fn config_map() -> Value {
 
 /// What is at a path after a patch of [`config_map`].
 #[track_caller]
-fn check_strategic(patch: &Value, path: &str, expected: &Value) {
+fn check_strategic(patch: &Value, at: &str, expected: &Value) {
     let text = patch.to_string();
-    let patched = apply_to(PatchKind::Strategic, &config_map(), &text).expect(&text);
-    let found = patched.object.pointer(path).cloned().unwrap_or_default();
+    let result = apply_to(PatchKind::Strategic, &config_map(), &text).expect(&text);
+    let found = result.object.pointer(at).cloned().unwrap_or_default();
     assert_eq!(&found, expected, "{text}");
 }
 

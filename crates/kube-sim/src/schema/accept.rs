@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::check::Check;
+use super::check::{Check, Name};
 use super::format::Format;
-use super::{Idiom, Node, prune};
+use super::{Idiom, Node, embedded, prune};
 use crate::field::{FieldError, Path, quote};
 
 mod openapi;
@@ -151,18 +151,13 @@ fn defaults(schema: &Value, path: Path<'_>, root: bool, errors: &mut Vec<FieldEr
             let why = "must not have unknown fields";
             errors.push(FieldError::invalid(at, default.clone(), why));
         }
-        let missing: Vec<&str> = ["apiVersion", "kind"]
-            .into_iter()
-            .filter(|key| root && default.get(key).is_none())
-            .collect();
-        if missing.is_empty() {
-            Check::new(errors, Some(at)).value(&node, "", default, None);
+        let before = errors.len();
+        if root || node.embedded {
+            embedded::check_one(at, default, errors);
         }
-        errors.extend(
-            missing
-                .iter()
-                .map(|key| FieldError::required(at.child(key), "")),
-        );
+        if errors.len() == before {
+            Check::new(errors, Some(at)).value(&node, Name::Root, default, None);
+        }
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         defaults(items, path.child("items"), false, errors);
@@ -186,9 +181,6 @@ fn unevaluated(schema: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
     };
     if is_set("x-kubernetes-validations") {
         refuse("x-kubernetes-validations", "CEL rules");
-    }
-    if schema.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true)) {
-        refuse("x-kubernetes-embedded-resource", "embedded resources");
     }
     let idiom = Idiom::of(schema)
         .filter(|_| schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)));

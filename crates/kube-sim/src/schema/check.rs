@@ -8,6 +8,27 @@ use super::format::Format;
 use super::{Additional, Bound, Idiom, Kind, ListType, Node};
 use crate::field::{FieldError, Path, float_text, go_json, quote};
 
+/// Where a value stands, from where its schema begins. Only spelled out once something is wrong.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'a> {
+    Root,
+    Field(&'a Name<'a>, &'a str),
+    /// An entry of a map; the server puts a dot in front of it even at the root.
+    Entry(&'a Name<'a>, &'a str),
+    Index(&'a Name<'a>, usize),
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => f.write_str(name),
+            Self::Field(parent, name) | Self::Entry(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
 /// Collects what is wrong.
 pub(super) struct Check<'e, 'p> {
     errors: &'e mut Vec<FieldError>,
@@ -22,7 +43,13 @@ impl<'e, 'p> Check<'e, 'p> {
 
     /// Checks a value; `name` is its path from where the schema begins. What is as it was is not
     /// complained of.
-    pub(super) fn value(&mut self, node: &Node, name: &str, value: &Value, old: Option<&Value>) {
+    pub(super) fn value(
+        &mut self,
+        node: &Node,
+        name: Name<'_>,
+        value: &Value,
+        old: Option<&Value>,
+    ) {
         let before = self.errors.len();
         self.kind(node, name, value);
         match value {
@@ -41,8 +68,9 @@ impl<'e, 'p> Check<'e, 'p> {
     }
 
     /// The path of an error about what has this name.
-    fn at(&self, name: &str) -> String {
-        let name = name.strip_prefix('.').unwrap_or(name);
+    fn at(&self, name: Name<'_>) -> String {
+        let name = name.to_string();
+        let name = name.strip_prefix('.').unwrap_or(&name);
         match (&self.prefix, name) {
             (None, "") => Path::Nil.to_string(),
             (None, name) => name.to_owned(),
@@ -51,13 +79,13 @@ impl<'e, 'p> Check<'e, 'p> {
         }
     }
 
-    fn invalid(&mut self, name: &str, value: impl Into<Value>, why: impl fmt::Display) {
+    fn invalid(&mut self, name: Name<'_>, value: impl Into<Value>, why: impl fmt::Display) {
         let why = format!("{name} in body {why}");
         self.errors
             .push(FieldError::invalid(self.at(name), value, why));
     }
 
-    fn wrong_type(&mut self, name: &str, expected: &str, found: &str) {
+    fn wrong_type(&mut self, name: Name<'_>, expected: &str, found: &str) {
         let why = format!(
             "{name} in body must be of type {expected}: {}",
             quote(found)
@@ -68,11 +96,11 @@ impl<'e, 'p> Check<'e, 'p> {
 
     /// What the server says without knowing where.
     fn nowhere(&mut self, why: String) {
-        let at = self.at("");
+        let at = self.at(Name::Root);
         self.errors.push(FieldError::invalid(at, "", why));
     }
 
-    fn kind(&mut self, node: &Node, name: &str, value: &Value) {
+    fn kind(&mut self, node: &Node, name: Name<'_>, value: &Value) {
         let Some(expected) = node.kind else { return };
         if value.is_null() {
             if !node.nullable {
@@ -105,7 +133,7 @@ impl<'e, 'p> Check<'e, 'p> {
                 self.no_idiom(name, value);
                 let why = format!(
                     "{} must validate all the schemas (allOf). None validated",
-                    quote(name)
+                    quote(&name.to_string())
                 );
                 self.nowhere(why);
             }
@@ -113,16 +141,19 @@ impl<'e, 'p> Check<'e, 'p> {
     }
 
     /// A value that is neither an integer nor a string, once more.
-    fn no_idiom(&mut self, name: &str, value: &Value) {
-        let why = format!("{} must validate at least one schema (anyOf)", quote(name));
+    fn no_idiom(&mut self, name: Name<'_>, value: &Value) {
+        let why = format!(
+            "{} must validate at least one schema (anyOf)",
+            quote(&name.to_string())
+        );
         self.nowhere(why);
         self.wrong_type(name, "integer", type_name(value));
         if value.is_number() {
-            self.nowhere(out_of_range(name, "integer", None));
+            self.nowhere(out_of_range("Checked", name, "integer", None));
         }
     }
 
-    fn string(&mut self, node: &Node, name: &str, text: &str) {
+    fn string(&mut self, node: &Node, name: Name<'_>, text: &str) {
         let limits = &node.limits;
         let length = || i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         if let Some(max) = limits.max_length.filter(|max| length() > *max) {
@@ -141,22 +172,16 @@ impl<'e, 'p> Check<'e, 'p> {
         }
     }
 
-    fn number(&mut self, node: &Node, name: &str, number: &Number) {
+    fn number(&mut self, node: &Node, name: Name<'_>, number: &Number) {
         let limits = &node.limits;
         let integer = number.as_i64();
         let float = number.as_f64().unwrap_or_default();
-        #[allow(clippy::cast_possible_truncation)]
-        let fits = match (node.kind, limits.format) {
-            (Some(Kind::Integer), Some(Format::Int32)) => {
-                integer.is_some_and(|integer| i32::try_from(integer).is_ok())
-            }
-            (Some(Kind::Integer), _) => integer.is_some(),
-            (Some(Kind::Number), Some(Format::Float)) => (float as f32).is_finite(),
-            _ => true,
-        };
-        if !fits {
+        let out_of_range = |what: &str| {
             let kind = node.kind.map_or("", Kind::name);
-            self.nowhere(out_of_range(name, kind, limits.format));
+            out_of_range(what, name, kind, limits.format)
+        };
+        if !fits(node, integer, float) {
+            self.nowhere(out_of_range("Checked"));
         }
         let shown = || Value::Number(number.clone());
         if let Some(factor) = limits.multiple_of {
@@ -170,29 +195,36 @@ impl<'e, 'p> Check<'e, 'p> {
                 self.invalid(name, shown(), why);
             }
         }
-        if let Some(Bound { value, exclusive }) = limits.minimum {
-            let (below, equal) = compare(integer, float, value);
-            if below || (exclusive && equal) {
-                let or_equal = if exclusive { "" } else { " or equal to" };
-                let why = format!("should be greater than{or_equal} {}", float_text(value));
-                self.invalid(name, shown(), why);
+        for (bound, is_minimum) in [(limits.minimum, true), (limits.maximum, false)] {
+            let Some(Bound { value, exclusive }) = bound else {
+                continue;
+            };
+            // A bound that no value can have is complained of, and looked at nonetheless.
+            let is_good = fits(node, whole(value), value);
+            if !is_good {
+                let side = if is_minimum { "Minimum" } else { "Maximum" };
+                self.nowhere(out_of_range(&format!("{side} boundary")));
             }
-        }
-        if let Some(Bound { value, exclusive }) = limits.maximum {
-            let (below, equal) = compare(integer, float, value);
-            if (!below && !equal) || (exclusive && equal) {
+            let (below, equal) = compare(integer.filter(|_| is_good), float, value);
+            let outside = if is_minimum { below } else { !below && !equal };
+            if outside || (exclusive && equal) {
+                let than = if is_minimum {
+                    "greater than"
+                } else {
+                    "less than"
+                };
                 let or_equal = if exclusive { "" } else { " or equal to" };
-                let why = format!("should be less than{or_equal} {}", float_text(value));
+                let why = format!("should be {than}{or_equal} {}", float_text(value));
                 self.invalid(name, shown(), why);
             }
         }
     }
 
-    fn items(&mut self, node: &Node, name: &str, items: &[Value], old: Option<&Value>) {
+    fn items(&mut self, node: &Node, name: Name<'_>, items: &[Value], old: Option<&Value>) {
         if let Some(inner) = &node.items {
             for (index, item) in items.iter().enumerate() {
                 let old = counterpart(node, item, old);
-                self.value(inner, &format!("{name}[{index}]"), item, old);
+                self.value(inner, Name::Index(&name, index), item, old);
             }
         }
         let count = items.len();
@@ -209,7 +241,7 @@ impl<'e, 'p> Check<'e, 'p> {
     fn fields(
         &mut self,
         node: &Node,
-        name: &str,
+        name: Name<'_>,
         fields: &Map<String, Value>,
         old: Option<&Value>,
     ) {
@@ -230,17 +262,14 @@ impl<'e, 'p> Check<'e, 'p> {
             match (node.properties.get(key), &node.additional) {
                 (Some(inner), _) => {
                     // The server cannot tell what the type of an object was before.
-                    let is_type = name.is_empty() && matches!(key.as_str(), "kind" | "apiVersion");
+                    let is_type =
+                        matches!(name, Name::Root) && matches!(key.as_str(), "kind" | "apiVersion");
                     let old = old.filter(|_| !is_type).and_then(|old| old.get(key));
-                    let path = match name {
-                        "" => key.clone(),
-                        name => format!("{name}.{key}"),
-                    };
-                    self.value(inner, &path, value, old);
+                    self.value(inner, Name::Field(&name, key), value, old);
                 }
                 (None, Additional::Schema(inner)) => {
                     let old = old.and_then(|old| old.get(key));
-                    self.value(inner, &format!("{name}.{key}"), value, old);
+                    self.value(inner, Name::Entry(&name, key), value, old);
                 }
                 (None, Additional::Allowed(false)) => {
                     let why = format!("{name}.{key} in body is a forbidden property");
@@ -252,13 +281,13 @@ impl<'e, 'p> Check<'e, 'p> {
         }
         for key in &node.limits.required {
             if !fields.contains_key(key) {
-                let at = self.at(&format!("{name}.{key}"));
+                let at = self.at(Name::Entry(&name, key));
                 self.errors.push(FieldError::required(at, ""));
             }
         }
     }
 
-    fn one_of_values(&mut self, node: &Node, name: &str, value: &Value) {
+    fn one_of_values(&mut self, node: &Node, name: Name<'_>, value: &Value) {
         let values = &node.limits.values;
         if values.is_empty() || values.contains(value) {
             return;
@@ -325,12 +354,31 @@ fn counterpart<'o>(node: &Node, item: &Value, old: Option<&'o Value>) -> Option<
         .find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
 }
 
-fn out_of_range(name: &str, kind: &str, format: Option<Format>) -> String {
+fn out_of_range(what: &str, name: Name<'_>, kind: &str, format: Option<Format>) -> String {
     let format = match format {
         Some(format) => format!("with format {}", format.name()),
         None => "(default format)".to_owned(),
     };
-    format!("Checked value must be of type {kind} {format} in {name}")
+    format!("{what} value must be of type {kind} {format} in {name}")
+}
+
+/// Whether a number can be a value of this type and format.
+#[allow(clippy::cast_possible_truncation)]
+fn fits(node: &Node, integer: Option<i64>, float: f64) -> bool {
+    match (node.kind, node.limits.format) {
+        (Some(Kind::Integer), Some(Format::Int32)) => {
+            integer.is_some_and(|integer| i32::try_from(integer).is_ok())
+        }
+        (Some(Kind::Integer), _) => integer.is_some(),
+        (Some(Kind::Number), Some(Format::Float)) => (float as f32).is_finite(),
+        _ => true,
+    }
+}
+
+/// A float as an integer, if it is one.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(float: f64) -> Option<i64> {
+    (float.fract() == 0.0 && float.abs() < 9.2e18).then_some(float as i64)
 }
 
 /// Whether a number is below a bound, or equal to it. An integer is compared with what is left of

@@ -27,6 +27,7 @@ impl Node {
             kind,
             nullable: is("nullable"),
             preserves: is("x-kubernetes-preserve-unknown-fields"),
+            embedded: is("x-kubernetes-embedded-resource"),
             default: None,
             properties: properties
                 .into_iter()

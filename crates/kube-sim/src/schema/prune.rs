@@ -11,17 +11,11 @@ pub(super) fn root(node: &Node, object: &mut Value) -> Vec<String> {
     let Value::Object(fields) = object else {
         return Vec::new();
     };
-    let kept: Vec<(&str, Option<Value>)> = ["apiVersion", "kind", "metadata"]
-        .into_iter()
-        .map(|key| (key, fields.remove(key)))
-        .collect();
-    let mut pruner = Pruner::default();
+    let mut pruner = Pruner {
+        keeps_head: true,
+        ..Pruner::default()
+    };
     pruner.fields(Some(node), fields);
-    for (key, value) in kept {
-        if let Some(value) = value {
-            fields.insert(key.to_owned(), value);
-        }
-    }
     let mut unknown = pruner.unknown;
     unknown.sort_unstable();
     unknown
@@ -38,6 +32,8 @@ pub(super) fn value(node: Option<&Node>, value: &mut Value) {
 #[derive(Default)]
 struct Pruner {
     path: String,
+    /// Whether type and metadata, right here, are left alone.
+    keeps_head: bool,
     unknown: Vec<String>,
 }
 
@@ -71,7 +67,11 @@ impl Pruner {
     fn preserved(&mut self, node: Option<&Node>, value: &mut Value) {
         let Some(node) = node else { return };
         match value {
-            Value::Object(fields) => self.known_fields(node, fields),
+            Value::Object(fields) => {
+                let is_head =
+                    |key: &str| node.embedded && matches!(key, "apiVersion" | "kind" | "metadata");
+                self.known_fields(node, fields, &is_head);
+            }
             Value::Array(items) => {
                 let length = self.path.len();
                 for (index, element) in items.iter_mut().enumerate() {
@@ -85,11 +85,17 @@ impl Pruner {
     }
 
     fn fields(&mut self, node: Option<&Node>, fields: &mut Map<String, Value>) {
+        let keeps_head =
+            std::mem::take(&mut self.keeps_head) || node.is_some_and(|node| node.embedded);
+        let is_head = |key: &str| keeps_head && matches!(key, "apiVersion" | "kind" | "metadata");
         if let Some(node) = node.filter(|node| node.preserves) {
-            return self.known_fields(node, fields);
+            return self.known_fields(node, fields, &is_head);
         }
         let length = self.path.len();
         fields.retain(|key, value| {
+            if is_head(key) {
+                return true;
+            }
             self.descend(length, key);
             let known = match node {
                 None => false,
@@ -117,9 +123,14 @@ impl Pruner {
         });
     }
 
-    fn known_fields(&mut self, node: &Node, fields: &mut Map<String, Value>) {
+    fn known_fields(
+        &mut self,
+        node: &Node,
+        fields: &mut Map<String, Value>,
+        is_head: &dyn Fn(&str) -> bool,
+    ) {
         let length = self.path.len();
-        for (key, value) in fields {
+        for (key, value) in fields.iter_mut().filter(|(key, _)| !is_head(key)) {
             let inner = match (node.properties.get(key), &node.additional) {
                 (Some(node), _) => Some(node),
                 (None, Additional::Schema(node)) => Some(&**node),

@@ -50,11 +50,6 @@ impl FieldSelector {
         Ok(Self { terms })
     }
 
-    /// Whether the selector asks for nothing in particular.
-    pub(crate) fn is_everything(&self) -> bool {
-        self.terms.is_empty()
-    }
-
     /// The value that a field must have, if the selector asks for exactly one.
     pub(crate) fn exact(&self, field: &str) -> Option<&str> {
         let term = self
@@ -62,6 +57,11 @@ impl FieldSelector {
             .iter()
             .find(|term| term.equal && term.field == field)?;
         Some(&term.value)
+    }
+
+    /// Whether the selector asks for nothing in particular.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.terms.is_empty()
     }
 
     /// Whether an object is selected; `value` tells what a field holds, and nothing if it is

@@ -56,17 +56,19 @@ pub(super) fn new_object(
 ) -> Result<Arc<Stored>, Status> {
     check_namespace(namespace, &mut object)?;
     admit(transaction, served, namespace, &object)?;
-    if !text(metadata(&object), "resourceVersion").is_empty() {
-        return Err(Status::internal(
-            "resourceVersion should not be set on objects to be created",
-        ));
-    }
     set_system_fields(transaction, served, &mut object);
     served.strategy.prepare_create(&mut object);
     let generated = generate_name(transaction, served, namespace, &mut object);
     let object = check(transaction, served, object)?;
     let name = text(metadata(&object), "name").to_owned();
     let key = key(namespace, &name);
+    // What would write it minds, and what only tries shows it again.
+    let version = text(metadata(&object), "resourceVersion");
+    if !transaction.dry_run && !matches!(version, "" | "0") {
+        return Err(Status::internal(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
     if let Some(taken) = transaction.get(served, &key) {
         let mut status = Status::already_exists(served.named(&name));
         if taken.terminating {
@@ -146,7 +148,6 @@ fn set_system_fields(transaction: &mut Transaction<'_>, served: &Served, object:
         "deletionGracePeriodSeconds",
         "selfLink",
         "managedFields",
-        "resourceVersion",
     ] {
         metadata.remove(field);
     }

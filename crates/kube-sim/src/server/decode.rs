@@ -13,8 +13,10 @@ use super::{
     request::{Request, unsupported_media_type},
 };
 use crate::{
-    builtin, json,
-    patch::{FieldValidation, Patched},
+    builtin,
+    field::go_json,
+    json,
+    patch::{FieldValidation, PatchKind, Patched},
     protobuf,
     registry::Served,
     shape,
@@ -47,7 +49,7 @@ pub(super) fn body(
         other => return Err(unsupported_media_type(other, "").into()),
     };
     let mut value = document.value;
-    let (kind, version) = check_type(served, &mut value, &request.body)?;
+    let (kind, version) = check_type(served, &mut value, &request.body, validation)?;
     let expected = &served.resource.kind;
     let refuse = |why: &str| shape::refuse(&kind, &version, expected, why);
     let mut strict: Vec<String> = document
@@ -59,22 +61,80 @@ pub(super) fn body(
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refuse(&shape::strict_error(&strict)).into());
     }
+    check_version(served, &value)?;
     Ok(Decoded::new(served, value, strict, validation))
 }
 
 /// The object that a patch has made.
 pub(super) fn patched(
     mut patched: Patched,
+    kind: PatchKind,
     served: &Served,
     validation: FieldValidation,
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
     let mut strict = std::mem::take(&mut patched.strict);
-    strict.extend(read(served, &mut value).map_err(|why| patched.refuse(&why))?);
+    check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
+    strict.extend(read(served, &mut value).map_err(|why| match kind {
+        PatchKind::Strategic => patched.refuse(&unconverted(&why).unwrap_or(why)),
+        _ => patched.refuse(&why),
+    })?);
     if validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(patched.refuse(&shape::strict_error(&strict)));
     }
     Ok(Decoded::new(served, value, strict, validation))
+}
+
+/// What is wrong with a value in the words of a server that does not go by way of JSON; `why` is
+/// what it is in JSON.
+fn unconverted(why: &str) -> Option<String> {
+    let (found, rest) = why
+        .strip_prefix("json: cannot unmarshal ")?
+        .split_once(" into Go struct field ")?;
+    let (_, wanted) = rest.split_once(" of type ")?;
+    let found = match found.split(' ').next()? {
+        "array" => "slice",
+        "object" => "map",
+        "number" => "int64",
+        other => other,
+    };
+    Some(if wanted.starts_with("map[") {
+        format!("cannot restore map from {found}")
+    } else if wanted.starts_with("[]") {
+        format!("cannot restore slice from {found}")
+    } else {
+        let is_text = matches!(wanted, "string" | "types.UID");
+        match wanted {
+            _ if is_text && found == "int64" => format!("cannot convert int64 to {wanted}"),
+            "types.UID" => "unrecognized type: string".to_owned(),
+            "string" | "bool" | "int32" | "int64" => format!("unrecognized type: {wanted}"),
+            _ => format!("cannot restore struct from: {found}"),
+        }
+    })
+}
+
+/// A patch can change the type of an object, or take it away.
+fn check_patched_type(served: &Served, value: &Value) -> Result<(), String> {
+    let Some(object) = value.as_object() else {
+        return Ok(());
+    };
+    let (kind, found) = (text(object, "kind"), text(object, "apiVersion"));
+    if served.is_custom() {
+        // Validation looks at the rest.
+        return match kind {
+            "" => Err(format!("Object 'Kind' is missing in '{}'", go_json(value))),
+            _ => Ok(()),
+        };
+    }
+    let version = served.resource.api_version();
+    let is_other = |found: &str, expected: &str| !found.is_empty() && found != expected;
+    if is_other(kind, &served.resource.kind) || is_other(found, &version) {
+        return Err(format!(
+            "no kind {kind:?} is registered for version {found:?} in scheme \
+             \"pkg/runtime/scheme.go:111\""
+        ));
+    }
+    Ok(())
 }
 
 impl Decoded {
@@ -101,16 +161,24 @@ impl Decoded {
 fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = match served.strategy.shape() {
         Some(shape) => shape::read(shape, value)?,
-        None => shape::read_metadata(value)?,
+        None => shape::read_metadata(value, "")?,
     };
-    unknown.extend(served.strategy.complete(value));
+    // An object of another kind has no schema here; it is refused later.
+    if !served.is_custom() || value["kind"] == served.resource.kind.as_str() {
+        unknown.extend(served.strategy.complete(value)?);
+    }
     Ok(unknown)
 }
 
 /// Whether a body says of which type it is, and that it is the one that the path says.
 ///
 /// Returns the kind and the version that it says.
-fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String, String), Status> {
+fn check_type(
+    served: &Served,
+    value: &mut Value,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<(String, String), Status> {
     let resource = &served.resource;
     if let Some(why) = json::untyped(value) {
         return Err(unrecognized(&resource.kind, &why, body));
@@ -132,13 +200,12 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         if sent_kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
             let why = format!("Object 'Kind' is missing in '{shown}'");
-            return Err(unrecognized(expected, &why, body));
-        }
-        if sent_version != version {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({sent_version}) does not match the expected API \
-                 version ({version})"
-            )));
+            // Another decoder is at work then, which knows what it was to find.
+            return Err(if validation == FieldValidation::Ignore {
+                shape::refuse(expected, &resource.version, expected, &why)
+            } else {
+                unrecognized(expected, &why, body)
+            });
         }
         return Ok((sent_kind.to_owned(), sent_bare.to_owned()));
     }
@@ -156,16 +223,21 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
         && kind == expected
     {
         // A slash before the version is one too many, and does no harm.
-    } else if builtin::is_registered(found_group, bare, kind) {
-        let why = format!(
-            "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
-            match resource.group.split('.').next() {
-                // Events of the newer group are those of the core as well.
-                None | Some("" | "events") => "core",
-                Some(group) => group,
-            }
-        );
-        return Err(shape::refuse(kind, bare, expected, &why));
+    } else if let Some(shape) = builtin::shape(found_group, bare, kind) {
+        let (kind, bare) = (kind.to_owned(), bare.to_owned());
+        let mut other = Value::Object(object.clone());
+        let read = shape::read(shape, &mut other);
+        let why = read.err().unwrap_or_else(|| {
+            format!(
+                "converting (v1.{kind}) to ({}.{expected}): unknown conversion",
+                match resource.group.split('.').next() {
+                    // Events of the newer group are those of the core as well.
+                    None | Some("" | "events") => "core",
+                    Some(group) => group,
+                }
+            )
+        });
+        return Err(shape::refuse(&kind, &bare, expected, &why));
     } else {
         let why = format!(
             "no kind {kind:?} is registered for version {found:?} in scheme \
@@ -177,6 +249,18 @@ fn check_type(served: &Served, value: &mut Value, body: &[u8]) -> Result<(String
     object.insert("apiVersion".to_owned(), version.into());
     object.insert("kind".to_owned(), expected.into());
     Ok(found)
+}
+
+/// Whether a custom object is of the version that the path says, once it could be read.
+fn check_version(served: &Served, value: &Value) -> Result<(), Status> {
+    let version = served.resource.api_version();
+    let sent = value["apiVersion"].as_str().unwrap_or_default();
+    if !served.is_custom() || sent == version {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({sent}) does not match the expected API version ({version})"
+    )))
 }
 
 /// 400: nobody can tell what the body is.

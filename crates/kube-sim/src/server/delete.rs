@@ -193,14 +193,19 @@ fn delete_object(
     }
     let held_by = options.finalizers(served, stored);
     if held_by.is_empty() {
-        if stored.finalizers.is_empty() {
-            return Ok(Deleted::Gone(transaction.remove(served, stored)));
+        if !stored.finalizers.is_empty() && options.revision.is_some() {
+            // The server means to take the finalizer off first, and to go on with the revision
+            // that this makes; but it saves itself that write, and so there is none.
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: ResourceVersion in precondition: , \
+                 ResourceVersion in object meta: {}",
+                served.storage_key(&stored.key),
+                stored.revision
+            );
+            return Err(Status::conflict(served.named(stored.name()), &why));
         }
-        // Only the collector held it: its finalizer goes, and then the object.
-        let mut object = served.treated(stored);
-        set_finalizers(&mut object, &held_by);
-        let stored = transaction.commit(served, Arc::clone(&stored.key), Some(stored), object);
-        return Ok(Deleted::Gone(transaction.remove(served, &stored)));
+        return Ok(Deleted::Gone(transaction.remove(served, stored)));
     }
     let mut object = served.treated(stored);
     set_finalizers(&mut object, &held_by);

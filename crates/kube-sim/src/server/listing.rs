@@ -171,6 +171,11 @@ impl Selector {
         self.labels.is_everything() && self.fields.is_everything() && self.name.is_none()
     }
 
+    /// Whether there is one object at most that is asked for.
+    pub(super) fn names_one(&self) -> bool {
+        self.name.is_some() || self.fields.exact("metadata.name").is_some()
+    }
+
     pub(super) fn matches(&self, served: &Served, stored: &Stored) -> bool {
         if let Some(name) = &self.name
             && name != stored.name()

@@ -88,18 +88,16 @@ impl Form {
         }
     }
 
-    /// The same form for the next event of a watch: columns are only named once.
-    pub(super) fn continued(self) -> Self {
-        match self {
-            Self::Table(options, now) => Self::Table(
-                TableOptions {
-                    headers: false,
-                    ..options
-                },
-                now,
-            ),
-            form => form,
+    /// The form of the next event of a watch. Columns are only named once, ages are as of now.
+    pub(super) fn next(&mut self, now: SystemTime) -> Self {
+        if let Self::Table(_, printed) = self {
+            *printed = now;
         }
+        let next = *self;
+        if let Self::Table(options, _) = self {
+            options.headers = false;
+        }
+        next
     }
 
     /// One object, with its type.
@@ -116,7 +114,7 @@ impl Form {
             Self::Table(options, now) => {
                 let object = Value::Object(served.read(stored));
                 let metadata = json!({ "resourceVersion": stored.revision.to_string() });
-                let table = table::table(&served.resource, [object], metadata, now, options);
+                let table = table::table(&served.resource, [object], &metadata, now, options);
                 table.to_string().into()
             }
         }
@@ -133,7 +131,7 @@ impl Form {
             let objects = items
                 .iter()
                 .map(|stored| Value::Object(served.read(stored)));
-            let table = table::table(&served.resource, objects, metadata, now, options);
+            let table = table::table(&served.resource, objects, &metadata, now, options);
             return table.to_string().into_bytes();
         }
         let (kind, version) = match self {

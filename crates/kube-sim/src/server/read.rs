@@ -108,17 +108,19 @@ impl Page {
             after: after.as_deref(),
         };
         let scanned = state.store.scan(collection, range, at, &mut |stored| {
-            if !options.selector.matches(served, stored) {
-                return ControlFlow::Continue(());
-            }
-            if limit.is_some_and(|limit| items.len() >= limit) {
+            let is_full = limit.is_some_and(|limit| items.len() >= limit);
+            if is_full && !options.selector.names_one() {
                 more += 1;
-                // How much more there is is only told where it is cheap to know.
+                // How much more there is is only told where it is cheap to know: without a
+                // selector. With one, what is left may come to nothing.
                 return if options.selector.is_everything() {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
                 };
+            }
+            if !options.selector.matches(served, stored) {
+                return ControlFlow::Continue(());
             }
             items.push(Arc::clone(stored));
             ControlFlow::Continue(())

@@ -49,23 +49,35 @@ fn serve(
 ) -> Result<Answer, Refusal> {
     let part = part(request, served)?;
     let clock = &api.shared.clock;
-    match request.verb {
-        Verb::Get => return read::get(state, clock, request, served),
-        Verb::List => return read::list(state, clock, request, served),
-        Verb::Watch => return watch::watch(api, state, request, served),
-        _ => {}
-    }
-    let mut transaction = Transaction::of(state, clock, request);
+    let mut warnings: Vec<String> = served.resource.deprecation.iter().cloned().collect();
     let answer = match request.verb {
-        Verb::Create => create::create(&mut transaction, request, served),
-        Verb::Update => update::put(&mut transaction, request, served, part),
-        Verb::Patch => update::patch(&mut transaction, request, served, part),
-        Verb::Delete => delete::delete(&mut transaction, request, served),
-        Verb::DeleteCollection => delete::collection(&mut transaction, request, served),
-        _ => Err(method_not_allowed(request, served)),
+        Verb::Get => read::get(state, clock, request, served),
+        Verb::List => read::list(state, clock, request, served),
+        Verb::Watch => watch::watch(api, state, request, served),
+        _ => {
+            let mut transaction = Transaction::of(state, clock, request);
+            let answer = write(&mut transaction, request, served, part);
+            warnings.append(&mut transaction.warnings);
+            answer
+        }
     };
-    let warnings = std::mem::take(&mut transaction.warnings);
     Ok(answer.unwrap_or_else(Answer::from).with_warnings(&warnings))
+}
+
+fn write(
+    transaction: &mut Transaction<'_>,
+    request: &Request<'_>,
+    served: &Arc<Served>,
+    part: Part,
+) -> Result<Answer, Refusal> {
+    match request.verb {
+        Verb::Create => create::create(transaction, request, served),
+        Verb::Update => update::put(transaction, request, served, part),
+        Verb::Patch => update::patch(transaction, request, served, part),
+        Verb::Delete => delete::delete(transaction, request, served),
+        Verb::DeleteCollection => delete::collection(transaction, request, served),
+        _ => Err(method_not_allowed(request, served)),
+    }
 }
 
 /// The resource that a path names.
@@ -186,7 +198,13 @@ fn document(state: &State, parts: &Parts) -> Result<Answer, Refusal> {
     discovery::answer(path, headers, &resources)
         .or_else(|| openapi::answer(path, query, headers, &resources, schema))
         .map(Answer::from)
-        .ok_or_else(Refusal::unserved)
+        .ok_or_else(|| {
+            if path.starts_with("/api/") {
+                no_resource()
+            } else {
+                Refusal::unserved()
+            }
+        })
 }
 
 /// The schema of a custom resource, as it stands in its definition.

@@ -108,12 +108,14 @@ impl<'s> Transaction<'s> {
         key: Arc<str>,
         object: &Object,
     ) -> Arc<Stored> {
-        let storage = if served.strategy.stores() {
-            None
-        } else {
-            self.state.registry.storage(&served.resource.storage)
+        let storage = &served.resource.storage;
+        let storage = match self.state.registry.storage(storage) {
+            Some(storage) if !served.strategy.stores() => storage,
+            _ => return Arc::new(served.write(key, object)),
         };
-        Arc::new(storage.unwrap_or(served).write(key, object))
+        let mut object = object.clone();
+        storage.strategy.convert_into_storage(&mut object);
+        Arc::new(storage.write(key, &object))
     }
 
     /// Takes an object away and tells everybody. The answer is its last state, as of its removal.

@@ -43,6 +43,7 @@ pub(super) fn put(
     let name = request.target.name.as_deref().unwrap_or("");
     check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
+    let object = without_duplicate_owners(transaction, object);
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         if part == Part::Main && served.strategy.allows_create_on_update() {
             let stored = create::new_object(transaction, served, request.namespace(), object)?;
@@ -53,7 +54,7 @@ pub(super) fn put(
         }
         return Err(Status::not_found(served.named(name)).into());
     };
-    check_uid(served, &stored, &object)?;
+    check_uid(served, &stored, &object, dry_run)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
 }
@@ -86,13 +87,24 @@ pub(super) fn patch(
         &request.body,
         validation,
     )?;
-    let decoded = decode::patched(patched, served, validation)?;
+    let decoded = decode::patched(patched, kind, served, validation)?;
     transaction.warnings.extend(decoded.warnings);
     let mut object = decoded.object;
     check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
+}
+
+/// Takes out owners that are named twice, of which the client is warned whatever comes of it.
+fn without_duplicate_owners(transaction: &mut Transaction<'_>, object: Object) -> Object {
+    let mut object = Value::Object(object);
+    let warning = validate::duplicate_owners(&mut object);
+    transaction.warnings.extend(warning);
+    match object {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made of an object"),
+    }
 }
 
 /// 415: patches are of other types.
@@ -124,15 +136,26 @@ fn check_name(object: &Object, name: &str) -> Result<(), Status> {
 }
 
 /// Whether a PUT is about the very object that there is.
-fn check_uid(served: &Served, stored: &Stored, object: &Object) -> Result<(), Status> {
+fn check_uid(
+    served: &Served,
+    stored: &Stored,
+    object: &Object,
+    dry_run: bool,
+) -> Result<(), Status> {
     let uid = text(metadata(object), "uid");
     if uid.is_empty() || *uid == *stored.uid {
         return Ok(());
     }
+    let key = served.storage_key(&stored.key);
+    // What only tries does not get to where the prefix is put before it.
+    let key = if dry_run {
+        key.trim_start_matches("/registry")
+    } else {
+        &key
+    };
     let why = format!(
-        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: \
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
          Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-        served.storage_key(&stored.key),
         stored.uid
     );
     Err(Status::conflict(served.named(stored.name()), &why))
@@ -151,7 +174,7 @@ pub(super) fn update(
 ) -> Result<Arc<Stored>, Status> {
     check_revision(served, stored, &new)?;
     let old = served.treated(stored);
-    keep_system_fields(&mut new, &old);
+    keep_system_fields(&mut new, &old, transaction.dry_run);
     served.strategy.prepare_update(&mut new, &old, part);
     if served.strategy.has_generation() {
         let changed = part == Part::Main && served.strategy.changes_desired_state(&new, &old);
@@ -215,11 +238,13 @@ fn parse_revision(revision: &str) -> Result<u64, Status> {
 }
 
 /// Puts back what an update cannot change without being told so.
-fn keep_system_fields(new: &mut Object, old: &Object) {
+fn keep_system_fields(new: &mut Object, old: &Object, dry_run: bool) {
     let kept = metadata(old);
     let metadata = metadata_mut(new);
-    for field in ["selfLink", "managedFields"] {
-        metadata.remove(field);
+    metadata.remove("managedFields");
+    // What only tries does not come to the place where this one is cleared.
+    if !dry_run {
+        metadata.remove("selfLink");
     }
     for field in ["creationTimestamp", "generation"] {
         put_field(metadata, field, kept.get(field).cloned());
@@ -227,10 +252,13 @@ fn keep_system_fields(new: &mut Object, old: &Object) {
     if text(metadata, "uid").is_empty() {
         put_field(metadata, "uid", kept.get("uid").cloned());
     }
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
-        if let Some(value) = kept.get(field) {
-            metadata.insert(field.to_owned(), value.clone());
-        }
+    if let Some(value) = kept.get("deletionTimestamp") {
+        metadata.insert("deletionTimestamp".to_owned(), value.clone());
+    }
+    if let Some(value) = kept.get("deletionGracePeriodSeconds") {
+        metadata
+            .entry("deletionGracePeriodSeconds")
+            .or_insert_with(|| value.clone());
     }
 }
 
@@ -253,7 +281,11 @@ fn check(
                 .strategy
                 .validate_update(&new, &old, namespaced, part)
         }
-        errors => errors,
+        errors => {
+            let mut all = validate::common_update(&new, &old, served.resource.namespaced);
+            all.extend(errors);
+            all
+        }
     };
     if errors.is_empty() {
         let warnings = served.strategy.warnings(&new, Some(&old));

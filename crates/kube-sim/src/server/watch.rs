@@ -67,6 +67,7 @@ pub(super) fn watch(
         alarm: state.pending.alarm(),
         deadline,
         bookmark: options.bookmarks.then_some(deadline),
+        heard: false,
         ready: VecDeque::new(),
         over: false,
     };
@@ -116,6 +117,8 @@ struct Watcher {
     deadline: Instant,
     /// When the next bookmark is sent, if the client wants any.
     bookmark: Option<Instant>,
+    /// Whether anything has changed in the resource, be it selected or not.
+    heard: bool,
     ready: VecDeque<Bytes>,
     over: bool,
 }
@@ -153,7 +156,10 @@ impl Watcher {
             self.over = true;
         } else if self.bookmark.is_some_and(|bookmark| now >= bookmark) {
             self.read();
-            self.push_bookmark(false);
+            // A bookmark only ever says that something has been left behind.
+            if self.heard {
+                self.push_bookmark(false);
+            }
             self.plan_bookmark();
         }
     }
@@ -168,6 +174,7 @@ impl Watcher {
                 let mut seen = self.seen.max(state.store.revision());
                 for event in events {
                     seen = seen.max(event.revision);
+                    self.heard = true;
                     self.push(event);
                 }
                 self.seen = seen;
@@ -216,13 +223,14 @@ impl Watcher {
     }
 
     fn push_object(&mut self, kind: &str, object: &Stored) {
-        let shown = self.form.show(&self.served, object);
+        let form = self.form.next(self.api.now());
+        let shown = form.show(&self.served, object);
         self.ready.push_back(line(kind, &shown));
-        self.form = self.form.continued();
     }
 
     fn push_bookmark(&mut self, initial_end: bool) {
-        let object = self.form.bookmark(&self.served, self.seen, initial_end);
+        let form = self.form.next(self.api.now());
+        let object = form.bookmark(&self.served, self.seen, initial_end);
         let bytes = object.to_string();
         self.ready.push_back(line("BOOKMARK", bytes.as_bytes()));
     }

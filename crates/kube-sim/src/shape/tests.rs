@@ -127,7 +127,7 @@ fn other_types_are_refused() {
         ),
         (json!([]), "array into Go value of type v1.ObjectMeta"),
     ] {
-        let read = read_metadata(&mut json!({"metadata": metadata}));
+        let read = read_metadata(&mut json!({"metadata": metadata}), "");
         assert_eq!(read, Err(format!("{field} {expected}")));
     }
     let secret = |value: Value| read(&SECRET, &mut json!({"data": {"a": value}}));
@@ -172,7 +172,7 @@ fn times_come_to_utc() {
         assert_eq!(lease(time), expected);
     }
     let mut object = json!({"metadata": {"creationTimestamp": "2001-01-01T02:00:00.9+02:00"}});
-    assert_eq!(read_metadata(&mut object), Ok(Vec::new()));
+    assert_eq!(read_metadata(&mut object, ""), Ok(Vec::new()));
     assert_eq!(
         object["metadata"]["creationTimestamp"],
         json!("2001-01-01T00:00:00Z")

@@ -33,7 +33,8 @@ impl Token {
                 "invalid continue token: continue key is not valid: {why}"
             ))
         };
-        let bytes = base64::from_url(text).ok_or_else(|| bad("illegal base64 data"))?;
+        let bytes = base64::from_url(text)
+            .map_err(|byte| bad(&format!("illegal base64 data at input byte {byte}")))?;
         let token = json::parse(&bytes).map_err(|why| bad(&why))?.value;
         if token["v"] != "meta.k8s.io/v1" {
             return Err(bad(&format!(

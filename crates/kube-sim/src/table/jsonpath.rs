@@ -1,4 +1,4 @@
-//! The part of Kubernetes' JSONPath that printer columns use.
+//! The part of Kubernetes' `JSONPath` that printer columns use.
 //!
 //! Fields, indices, `[*]` and filters; no recursion, no ranges, no unions, and in filters only a
 //! comparison with a literal or the question whether something is there. What is not here does
@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    fn check(path: &str, expected: Option<Value>) {
+    fn check(path: &str, expected: impl Into<Option<Value>>) {
         let object = json!({
             "spec": {
                 "tags": ["a", "b"],
@@ -272,7 +272,7 @@ mod tests {
         let path_parsed = JsonPath::parse(path).unwrap_or_else(|| panic!("{path}"));
         let found = path_parsed.find(&object);
         let found = found.map(|found| found.into_iter().cloned().collect::<Value>());
-        assert_eq!(found, expected, "{path}");
+        assert_eq!(found, expected.into(), "{path}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn built_in_resource(plural: &str) -> Resource {
         status: false,
         storage: plural.into(),
         origin: Origin::BuiltIn,
+        deprecation: None,
         columns: Vec::new(),
     }
 }
@@ -44,11 +45,11 @@ fn print(resource: &Resource, object: Value, include: IncludeObject) -> Value {
         include,
         headers: true,
     };
-    table(resource, [object], json!({}), now, options)
+    table(resource, [object], &json!({}), now, options)
 }
 
 /// The names of the columns, with a star where they are shown on demand, and the cells.
-fn check(resource: &Resource, object: Value, columns: &[&str], cells: Value) {
+fn check(resource: &Resource, object: Value, columns: &[&str], cells: &Value) {
     let table = print(resource, object, IncludeObject::None);
     let definitions = table["columnDefinitions"].as_array().unwrap();
     let names: Vec<String> = definitions
@@ -59,7 +60,7 @@ fn check(resource: &Resource, object: Value, columns: &[&str], cells: Value) {
         })
         .collect();
     assert_eq!(names, columns);
-    assert_eq!(table["rows"][0]["cells"], cells);
+    assert_eq!(table["rows"][0]["cells"], *cells);
 }
 
 const CREATED: &str = "2025-12-31T23:59:00Z";
@@ -74,37 +75,37 @@ fn built_in_kinds_have_the_servers_columns() {
         &built_in_resource("namespaces"),
         object(json!({ "status": { "phase": "Active" } })),
         &["Name", "Status", "Age"],
-        json!(["one", "Active", "60s"]),
+        &json!(["one", "Active", "60s"]),
     );
     check(
         &built_in_resource("configmaps"),
         object(json!({ "data": { "a": "", "b": "" }, "binaryData": { "c": "" } })),
         &["Name", "Data", "Age"],
-        json!(["one", 3, "60s"]),
+        &json!(["one", 3, "60s"]),
     );
     check(
         &built_in_resource("secrets"),
         object(json!({ "type": "Opaque" })),
         &["Name", "Type", "Data", "Age"],
-        json!(["one", "Opaque", 0, "60s"]),
+        &json!(["one", "Opaque", 0, "60s"]),
     );
     check(
         &built_in_resource("serviceaccounts"),
         object(json!({})),
         &["Name", "Age"],
-        json!(["one", "60s"]),
+        &json!(["one", "60s"]),
     );
     check(
         &built_in_resource("leases"),
         object(json!({ "spec": { "holderIdentity": "me" } })),
         &["Name", "Holder", "Age"],
-        json!(["one", "me", "60s"]),
+        &json!(["one", "me", "60s"]),
     );
     check(
         &built_in_resource("customresourcedefinitions"),
         object(json!({})),
         &["Name", "Created At"],
-        json!(["one", CREATED]),
+        &json!(["one", CREATED]),
     );
 }
 
@@ -149,15 +150,15 @@ fn events_of_both_groups_have_the_same_cells() {
         2,
         "one",
     ]);
-    check(&events, core, &columns, cells.clone());
-    check(&events, own, &columns, cells);
+    check(&events, core, &columns, &cells);
+    check(&events, own, &columns, &cells);
     let single = json!({
         "metadata": { "name": "one" },
         "regarding": { "kind": "Network" },
         "eventTime": CREATED, "reportingController": "hand",
     });
     let cells = json!(["60s", "", "", "network", "", "hand", "", "60s", 1, "one"]);
-    check(&events, single, &columns, cells);
+    check(&events, single, &columns, &cells);
     let series = json!({
         "metadata": { "name": "one" },
         "regarding": { "kind": "Network" },
@@ -176,7 +177,7 @@ fn events_of_both_groups_have_the_same_cells() {
         5,
         "one"
     ]);
-    check(&events, series, &columns, cells);
+    check(&events, series, &columns, &cells);
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn custom_kinds_have_the_columns_of_their_definitions() {
             "Name", "Text", "Count", "Cut*", "Ratio", "On", "Since", "First", "Tags", "Ready",
             "Shape", "Broken", "Nothing",
         ],
-        json!([
+        &json!([
             "red",
             "t",
             3,
@@ -244,7 +245,7 @@ fn custom_kinds_have_the_columns_of_their_definitions() {
 fn a_definition_without_columns_shows_names_and_ages() {
     let object = json!({ "metadata": { "name": "red", "creationTimestamp": CREATED } });
     let resource = custom_resource(json!([]));
-    check(&resource, object, &["Name", "Age"], json!(["red", "60s"]));
+    check(&resource, object, &["Name", "Age"], &json!(["red", "60s"]));
 }
 
 #[test]

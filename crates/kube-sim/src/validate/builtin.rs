@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::metadata::{self, NameRule};
 use super::{BuiltIn, EventGroup, metadata_of, name};
-use crate::field::{FieldError, Path};
+use crate::field::{FieldError, Path, go_json, show};
 use crate::json;
 
 /// What fits into a `ConfigMap` or a `Secret`.
@@ -382,15 +382,41 @@ fn event_update(new: &Value, old: &Value) -> Vec<FieldError> {
         ("reportingInstance", "reportingInstance"),
     ] {
         if new.get(key) != old.get(key) {
-            let value = new.get(key).cloned().unwrap_or_default();
-            errors.push(FieldError::invalid(
-                Path::Root(shown),
-                value,
-                "field is immutable",
-            ));
+            let value = new.get(key).unwrap_or(&Value::Null);
+            let value = show_internal(key, value);
+            let path = Path::Root(shown);
+            errors.push(FieldError::invalid_shown(path, value, "field is immutable"));
         }
     }
     errors
+}
+
+/// A field of an Event as the server shows it, in the form that no client sees.
+fn show_internal(key: &str, value: &Value) -> String {
+    let fields: &[(&str, &str)] = match key {
+        "involvedObject" | "related" => &[
+            ("Kind", "kind"),
+            ("Namespace", "namespace"),
+            ("Name", "name"),
+            ("UID", "uid"),
+            ("APIVersion", "apiVersion"),
+            ("ResourceVersion", "resourceVersion"),
+            ("FieldPath", "fieldPath"),
+        ],
+        "source" => &[("Component", "component"), ("Host", "host")],
+        _ => &[],
+    };
+    if fields.is_empty() || value.is_null() {
+        return show(value);
+    }
+    let shown: Vec<String> = fields
+        .iter()
+        .map(|(internal, field)| {
+            let text = value.get(field).and_then(Value::as_str).unwrap_or_default();
+            format!("\"{internal}\":{}", go_json(&text.into()))
+        })
+        .collect();
+    format!("{{{}}}", shown.join(","))
 }
 
 fn map<'a>(object: &'a Value, key: &str) -> Option<&'a Map<String, Value>> {

@@ -70,29 +70,39 @@ fn wrong_name(name: &str, expected: &str) -> Option<String> {
 
 /// What is wrong with the metadata of any object.
 pub(super) fn validate(metadata: &Fields, namespaced: bool, rule: NameRule<'_>) -> Vec<FieldError> {
+    validate_at(ROOT, metadata, namespaced, rule)
+}
+
+/// As [`validate`], of metadata at this path.
+pub(super) fn validate_at(
+    root: Path<'_>,
+    metadata: &Fields,
+    namespaced: bool,
+    rule: NameRule<'_>,
+) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let generate_name = text(metadata, "generateName");
     if !generate_name.is_empty() {
         let wrong = rule.check_prefix(generate_name);
         invalid(
             &mut errors,
-            ROOT.child("generateName"),
+            root.child("generateName"),
             generate_name,
             wrong,
         );
     }
     let name = text(metadata, "name");
     if name.is_empty() {
-        let path = ROOT.child("name");
+        let path = root.child("name");
         errors.push(FieldError::required(
             path,
             "name or generateName is required",
         ));
     } else {
-        invalid(&mut errors, ROOT.child("name"), name, rule.check(name));
+        invalid(&mut errors, root.child("name"), name, rule.check(name));
     }
     let namespace = text(metadata, "namespace");
-    let path = ROOT.child("namespace");
+    let path = root.child("namespace");
     match (namespaced, namespace) {
         (true, "") => errors.push(FieldError::required(path, "")),
         (true, _) => invalid(&mut errors, path, namespace, name::dns_label(namespace)),
@@ -103,15 +113,15 @@ pub(super) fn validate(metadata: &Fields, namespaced: bool, rule: NameRule<'_>) 
     if let Some(generation) = generation.filter(|generation| *generation < 0) {
         let why = "must be greater than or equal to 0";
         errors.push(FieldError::invalid(
-            ROOT.child("generation"),
+            root.child("generation"),
             generation,
             why,
         ));
     }
-    labels(metadata, &mut errors);
-    annotations(metadata, &mut errors);
-    owners(metadata, &mut errors);
-    finalizers(metadata, &mut errors);
+    labels(root, metadata, &mut errors);
+    annotations(root, metadata, &mut errors);
+    owners(root, metadata, &mut errors);
+    finalizers(root, metadata, &mut errors);
     errors
 }
 
@@ -174,9 +184,9 @@ pub(super) fn validate_update(new: &Fields, old: &Fields) -> Vec<FieldError> {
             ));
         }
     }
-    labels(new, &mut errors);
-    annotations(new, &mut errors);
-    owners(new, &mut errors);
+    labels(ROOT, new, &mut errors);
+    annotations(ROOT, new, &mut errors);
+    owners(ROOT, new, &mut errors);
     errors
 }
 
@@ -250,16 +260,16 @@ pub(crate) fn duplicate_owners(object: &mut Value) -> Option<String> {
     ))
 }
 
-fn labels(metadata: &Fields, errors: &mut Vec<FieldError>) {
-    let path = ROOT.child("labels");
+fn labels(root: Path<'_>, metadata: &Fields, errors: &mut Vec<FieldError>) {
+    let path = root.child("labels");
     for (key, value) in strings(metadata, "labels") {
         invalid(errors, path, key, name::label_key(key));
         invalid(errors, path, value, name::label_value(value));
     }
 }
 
-fn annotations(metadata: &Fields, errors: &mut Vec<FieldError>) {
-    let path = ROOT.child("annotations");
+fn annotations(root: Path<'_>, metadata: &Fields, errors: &mut Vec<FieldError>) {
+    let path = root.child("annotations");
     let mut size = 0;
     for (key, value) in strings(metadata, "annotations") {
         size += key.len() + value.len();
@@ -275,8 +285,8 @@ fn annotations(metadata: &Fields, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn owners(metadata: &Fields, errors: &mut Vec<FieldError>) {
-    let path = ROOT.child("ownerReferences");
+fn owners(root: Path<'_>, metadata: &Fields, errors: &mut Vec<FieldError>) {
+    let path = root.child("ownerReferences");
     let Some(owners) = metadata.get("ownerReferences").and_then(Value::as_array) else {
         return;
     };
@@ -332,8 +342,8 @@ fn owners(metadata: &Fields, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn finalizers(metadata: &Fields, errors: &mut Vec<FieldError>) {
-    let path = ROOT.child("finalizers");
+fn finalizers(root: Path<'_>, metadata: &Fields, errors: &mut Vec<FieldError>) {
+    let path = root.child("finalizers");
     let (mut orphans, mut foreground) = (false, false);
     for finalizer in finalizers_of(metadata) {
         invalid(errors, path, finalizer, name::label_key(finalizer));

@@ -268,3 +268,95 @@ fn the_content_of_core_kinds_is_checked() {
         )
     );
 }
+
+#[test]
+fn events_are_checked_by_the_rules_of_their_group() {
+    let core = BuiltIn::Event {
+        group: EventGroup::Core,
+    };
+    let events = BuiltIn::Event {
+        group: EventGroup::Events,
+    };
+    let event = |change: Value| {
+        let mut object = json!({
+            "metadata": {"name": "e", "namespace": "default"}, "involvedObject": {},
+            "source": {}, "firstTimestamp": null, "lastTimestamp": null, "eventTime": null,
+            "reportingComponent": "", "reportingInstance": "",
+        });
+        let change = change.as_object().cloned().unwrap_or_default();
+        object.as_object_mut().expect("an object").extend(change);
+        object
+    };
+    let time = "2020-01-01T00:00:00.000000Z";
+    for (kind, change, expected) in [
+        (core, json!({}), "[]".to_owned()),
+        (core, json!({"metadata": {"name": "A_", "namespace": "default"}}), "[]".to_owned()),
+        (
+            core,
+            json!({"involvedObject": {"namespace": "other"}}),
+            "involvedObject.namespace: Invalid value: \"other\": does not match event.namespace".to_owned(),
+        ),
+        (
+            core,
+            json!({"eventTime": time}),
+            format!("[reportingComponent: Required value, reportingComponent: Invalid value: \"\": name part must be non-empty, reportingComponent: Invalid value: \"\": name part {KEY}, reportingInstance: Required value, action: Required value, reason: Required value]"),
+        ),
+        (
+            events,
+            json!({}),
+            "[eventTime: Required value, type: Invalid value: \"\": has invalid value: ]".to_owned(),
+        ),
+        (
+            events,
+            json!({
+                "eventTime": time, "reportingComponent": "a.b/c", "reportingInstance": "i",
+                "action": "a", "reason": "r", "type": "Foo", "count": 1, "series": {"count": 1},
+                "firstTimestamp": "2020-01-01T00:00:00Z", "source": {"component": "x"},
+            }),
+            "[series.count: Invalid value: \"\": should be at least 2, series.lastObservedTime: Required value, type: Invalid value: \"\": has invalid value: Foo, firstTimestamp: Invalid value: \"\": needs to be unset, count: Invalid value: \"\": needs to be unset, source: Invalid value: \"\": needs to be unset]".to_owned(),
+        ),
+    ] {
+        assert_eq!(FieldError::summary(&create(kind, &event(change))), expected);
+    }
+    let good = json!({
+        "eventTime": time, "reportingComponent": "a.b/c", "reportingInstance": "i",
+        "action": "a", "reason": "r", "type": "Normal", "message": "n",
+        "involvedObject": {"namespace": "default", "name": "q"},
+        "metadata": {"name": "e", "namespace": "default", "resourceVersion": "1"},
+    });
+    let immutable = "field is immutable";
+    for (key, value, expected) in [
+        (
+            "message",
+            json!("m"),
+            format!("message: Invalid value: \"m\": {immutable}"),
+        ),
+        (
+            "reason",
+            json!("x"),
+            format!("reason: Invalid value: \"x\": {immutable}"),
+        ),
+        (
+            "series",
+            json!({"count": 2, "lastObservedTime": time}),
+            "[]".to_owned(),
+        ),
+        (
+            "involvedObject",
+            json!({"namespace": "default", "name": "z"}),
+            format!(
+                "involvedObject: Invalid value: {{\"Kind\":\"\",\"Namespace\":\"default\",\"Name\":\"z\",\"UID\":\"\",\"APIVersion\":\"\",\"ResourceVersion\":\"\",\"FieldPath\":\"\"}}: {immutable}"
+            ),
+        ),
+        (
+            "reportingComponent",
+            json!("x"),
+            format!("reportingController: Invalid value: \"x\": {immutable}"),
+        ),
+    ] {
+        let old = event(good.clone());
+        let mut new = old.clone();
+        new[key] = value;
+        assert_eq!(FieldError::summary(&update(events, &new, &old)), expected);
+    }
+}

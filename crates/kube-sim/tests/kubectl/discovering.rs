@@ -1,6 +1,8 @@
 //! What is served, and by which version.
 
-use crate::both::{check, make_namespace};
+use serde_json::Value;
+
+use crate::both::{Both, check, make_namespace};
 
 #[test]
 fn resources_are_told_as_the_server_tells_them() {
@@ -54,4 +56,43 @@ fn a_definition_can_be_installed_used_and_taken_away() {
             "delete -f passing-definition.yaml --ignore-not-found",
         ],
     );
+}
+
+#[test]
+fn built_in_schemas_are_the_servers_without_descriptions() {
+    for place in [
+        "api/v1",
+        "apis/apiextensions.k8s.io/v1",
+        "apis/coordination.k8s.io/v1",
+        "apis/events.k8s.io/v1",
+    ] {
+        let [sim, real] = Both::shared().each(|side| {
+            let path = format!("get --raw /openapi/v3/{place}");
+            let output = side.kubectl("default", &path).output().expect("kubectl");
+            let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            document["components"]["schemas"].clone()
+        });
+        for (name, schema) in sim.as_object().expect("schemas") {
+            let mut expected = real[name].clone();
+            remove_descriptions(&mut expected);
+            if name.ends_with("DeleteOptions") {
+                // Every group has them.
+                expected["x-kubernetes-group-version-kind"] =
+                    schema["x-kubernetes-group-version-kind"].clone();
+            }
+            assert_eq!(*schema, expected, "{name} in {place}");
+        }
+    }
+}
+
+/// A property can be called that, too.
+fn remove_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.retain(|key, value| key != "description" || !value.is_string());
+            object.values_mut().for_each(remove_descriptions);
+        }
+        Value::Array(list) => list.iter_mut().for_each(remove_descriptions),
+        _ => {}
+    }
 }

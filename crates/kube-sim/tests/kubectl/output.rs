@@ -17,7 +17,7 @@ impl Output {
         Self {
             status: output.status.code(),
             text: comparable(&String::from_utf8_lossy(&output.stdout)),
-            errors: comparable(&String::from_utf8_lossy(&output.stderr)),
+            errors: comparable(&without_log(&String::from_utf8_lossy(&output.stderr))),
         }
     }
 }
@@ -44,6 +44,20 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {:?}\n{}{}", self.status, self.text, self.errors)
     }
+}
+
+/// Takes away what `kubectl` logs, such as `E0102 03:04:05.678901 …`: what it waited for, and for
+/// how long, depends on the machine.
+fn without_log(errors: &str) -> String {
+    let is_logged = |line: &&str| {
+        let (level, rest) = line.split_at_checked(1).unwrap_or_default();
+        let date = rest.split(' ').next().unwrap_or_default();
+        "IWEF".contains(level)
+            && date.len() == 4
+            && date.chars().all(|digit| digit.is_ascii_digit())
+    };
+    let lines = errors.lines().filter(|line| !is_logged(line));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// Puts names in the place of UIDs, times, ages, versions and addresses, and single spaces where

@@ -184,7 +184,7 @@ fn labels_and_annotations_are_set_and_taken_away() {
             "label net red a-",
             "label net --all c=d",
             "label net -l project=p2 e=f --dry-run=server",
-            "label net red --list",
+            "label net red --list | sort",
             "label cm conf a=b",
             "label ns label a=b",
             "label net red 'a=not a value'",

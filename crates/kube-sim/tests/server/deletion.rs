@@ -127,7 +127,7 @@ async fn a_namespace_ends_with_its_content() {
         .request(&Method::POST, namespaces, &namespace)
         .expect("created");
     let networks = "/apis/region.example.com/v1/namespaces/region/networks";
-    let network = object(json!({ "name": "a", "finalizers": ["example.com/hold"] }));
+    let network = object(&json!({ "name": "a", "finalizers": ["example.com/hold"] }));
     server
         .request(&Method::POST, networks, &network)
         .expect("created");
@@ -137,11 +137,11 @@ async fn a_namespace_ends_with_its_content() {
         .expect("deleted");
     let status = server.get("", "namespaces", None, "region").expect("held");
     assert_eq!(status["status"]["phase"], "Terminating");
-    let refused = server.request(&Method::POST, networks, &object(json!({ "name": "b" })));
+    let refused = server.request(&Method::POST, networks, &object(&json!({ "name": "b" })));
     assert_eq!(refused.expect_err("refused").code().as_u16(), 403);
-    let patch = json!({ "metadata": { "finalizers": null } });
+    let release = json!({ "metadata": { "finalizers": null } });
     server
-        .request(&Method::PATCH, &format!("{networks}/a"), &patch)
+        .request(&Method::PATCH, &format!("{networks}/a"), &release)
         .expect("patched");
     assert_eq!(server.get("", "namespaces", None, "region"), None);
 }

@@ -67,12 +67,12 @@ pub(crate) fn networks(server: &ApiServer) -> Api<DynamicObject> {
 pub(crate) fn create(server: &ApiServer, name: &str, mut metadata: Value) -> Value {
     metadata["name"] = name.into();
     server
-        .request(&Method::POST, NETWORKS, &object(metadata))
+        .request(&Method::POST, NETWORKS, &object(&metadata))
         .expect("created")
 }
 
 /// A Network.
-pub(crate) fn object(metadata: Value) -> Value {
+pub(crate) fn object(metadata: &Value) -> Value {
     json!({
         "apiVersion": "region.example.com/v1",
         "kind": "Network",

@@ -4,4 +4,5 @@ mod basics;
 mod deletion;
 mod fixtures;
 mod surface;
+mod tables;
 mod watches;

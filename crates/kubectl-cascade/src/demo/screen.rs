@@ -156,19 +156,18 @@ impl Screen {
     /// Everything in one write, so that no half of it is ever seen.
     fn redraw(&mut self, lines: &[Line]) -> io::Result<()> {
         let (width, _) = (self.size)();
-        let mut text = String::from(HIDE_CURSOR);
+        let mut frame = Vec::from(HIDE_CURSOR);
         let up = rows(&self.drawn, width);
         if up > 0 {
-            text.push_str(&format!("\x1b[{up}A\r"));
+            write!(frame, "\x1b[{up}A\r")?;
         }
         for line in lines {
-            text.push_str(&line.paint(width, self.look.colours));
-            text.push_str(CLEAR_TO_END_OF_LINE);
-            text.push_str("\r\n");
+            let text = line.paint(width, self.look.colours);
+            write!(frame, "{text}{CLEAR_TO_END_OF_LINE}\r\n")?;
         }
-        text.push_str(CLEAR_BELOW);
+        write!(frame, "{CLEAR_BELOW}")?;
         self.drawn = lines.iter().map(|line| line.width().min(width)).collect();
-        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(&frame)?;
         self.out.flush()
     }
 }

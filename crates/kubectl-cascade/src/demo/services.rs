@@ -20,15 +20,15 @@ const FOREGROUND: &str = "foregroundDeletion";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     pub(super) service: &'static str,
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) plural: &'static str,
 }
 
 impl Kind {
-    const fn new(service: &'static str, kind: &'static str, plural: &'static str) -> Self {
+    const fn new(service: &'static str, name: &'static str, plural: &'static str) -> Self {
         Self {
             service,
-            kind,
+            name,
             plural,
         }
     }
@@ -116,27 +116,27 @@ impl World {
         self.0.get(&kind).into_iter().flatten()
     }
 
-    fn missing_children(&self, owner: Kind, owned: Kind, object: &Value) -> Vec<Order> {
+    fn missing_children(&self, owner: Kind, child: Kind, object: &Value) -> Vec<Order> {
         let metadata = &object["metadata"];
         let namespace = text(&metadata["namespace"]);
-        let wanted = object["spec"][owned.plural].as_u64().unwrap_or_default();
+        let wanted = object["spec"][child.plural].as_u64().unwrap_or_default();
         let names = (0..wanted).map(|number| format!("{}-{number}", text(&metadata["name"])));
         let missing = names.filter(|name| {
-            let mut there = self.all(owned).map(|child| &child["metadata"]);
-            !there.any(|child| child["namespace"] == namespace && child["name"] == **name)
+            let mut there = self.all(child).map(|other| &other["metadata"]);
+            !there.any(|other| other["namespace"] == namespace && other["name"] == **name)
         });
         let order = |name: String| Order {
-            service: owned.service,
+            service: child.service,
             method: Method::POST,
-            path: owned.path(namespace),
+            path: child.path(namespace),
             body: json!({
-                "apiVersion": format!("{}/v1", owned.group()),
-                "kind": owned.kind,
+                "apiVersion": format!("{}/v1", child.group()),
+                "kind": child.name,
                 "metadata": {
                     "name": name,
                     "ownerReferences": [{
                         "apiVersion": format!("{}/v1", owner.group()),
-                        "kind": owner.kind,
+                        "kind": owner.name,
                         "name": metadata["name"],
                         "uid": metadata["uid"],
                         "controller": true,
@@ -152,15 +152,21 @@ impl World {
     /// nothing if it is so already.
     fn marked(&self, kind: Kind, object: &Value) -> Option<Order> {
         let name = &object["metadata"]["name"];
-        let uses = |cluster: &&Value| match kind {
-            NETWORKS => cluster["spec"]["network"] == *name,
-            _ => {
-                let volumes = cluster["spec"]["volumes"].as_array();
+        let is_user = |cluster: &&Value| {
+            let spec = &cluster["spec"];
+            let volumes = spec["volumes"].as_array();
+            if kind == NETWORKS {
+                spec["network"] == *name
+            } else {
                 volumes.is_some_and(|volumes| volumes.contains(name))
             }
         };
         let is_live = is_live(object);
-        let users: Vec<_> = self.all(CLUSTERS).filter(uses).filter_map(mark).collect();
+        let users: Vec<_> = self
+            .all(CLUSTERS)
+            .filter(is_user)
+            .filter_map(mark)
+            .collect();
         let before = finalizers(object);
         let mut after: Vec<_> = before
             .iter()
@@ -179,7 +185,7 @@ impl World {
 fn mark(cluster: &Value) -> Option<Reference> {
     let metadata = &cluster["metadata"];
     let namespace = Some(text(&metadata["namespace"]).into());
-    let kind = kube_cascade::Kind::new(CLUSTERS.group(), CLUSTERS.kind);
+    let kind = kube_cascade::Kind::new(CLUSTERS.group(), CLUSTERS.name);
     let cluster = ObjectRef::new(kind, namespace, text(&metadata["name"]));
     Reference::new(&cluster, &CLUSTERS.plural.parse().ok()?).ok()
 }

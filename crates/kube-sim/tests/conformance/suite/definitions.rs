@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions from their creation to their end.
+//! `CustomResourceDefinitions` from their creation to their end.
 
 use http::Method;
 use serde_json::{Value, json};

@@ -40,6 +40,7 @@ behaviours![
     a_collection_is_not_deleted_over_all_namespaces,
     a_finalizer_stops_nothing_but_its_own_object,
     six_deletes_at_once_succeed_once,
+    a_versioned_delete_cannot_cut_the_collectors_finalizer_short,
 ];
 
 /// Something that a finalizer keeps.
@@ -516,5 +517,34 @@ async fn six_deletes_at_once_succeed_once(world: World) {
         let mut codes: Vec<_> = answers.iter().map(|answer| answer.code).collect();
         codes.sort_unstable();
         assert_eq!(codes, [200, 409, 409, 409, 409, 409]);
+    }
+}
+
+async fn a_versioned_delete_cannot_cut_the_collectors_finalizer_short(world: World) {
+    for (collection, plural) in [
+        (world.configmaps(), "configmaps"),
+        (world.widgets(), "widgets.conformance.example.com"),
+    ] {
+        // The collector leaves the object alone while it has a blocking child that stays.
+        let owner = collection.made("a", json!({})).await;
+        blocking(&collection, &owner, "child").await;
+        let options = json!({"propagationPolicy": "Foreground"});
+        collection.delete("a", options).await.ok();
+        super::world::until("the collector has seen it", async || {
+            let child = collection.get("child").await.ok();
+            child["metadata"].get("deletionTimestamp").is_some()
+        })
+        .await;
+        let object = collection.get("a").await.ok();
+        let mut options = exactly(&object);
+        options["propagationPolicy"] = "Background".into();
+        let answer = collection.delete("a", options).await;
+        assert_eq!((answer.code, answer.reason()), (409, "Conflict"));
+        let start = format!("Operation cannot be fulfilled on {plural} \"a\": StorageError: ");
+        assert!(answer.message().starts_with(&start), "{}", answer.message());
+        assert_eq!(collection.get("a").await.ok(), object);
+        let options = json!({"propagationPolicy": "Background"});
+        let answer = collection.delete("a", options).await.ok();
+        assert_eq!(answer["status"], "Success");
     }
 }

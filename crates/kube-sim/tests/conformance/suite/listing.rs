@@ -17,6 +17,7 @@ behaviours![
     the_last_page_has_no_token,
     a_page_that_is_exactly_full_is_the_last_one,
     a_selected_page_does_not_say_how_many_items_remain,
+    a_selected_page_has_a_token_though_nothing_that_is_left_may_be_selected,
     pages_show_one_version_of_the_collection,
     a_limit_of_zero_or_below_is_no_limit,
     a_limit_that_is_no_number_is_refused,
@@ -166,6 +167,18 @@ async fn a_selected_page_does_not_say_how_many_items_remain(world: World) {
         assert_eq!(page.names(), ["a"]);
         after(&page.body);
         assert_eq!(page.body["metadata"].get("remainingItemCount"), None);
+    }
+}
+
+async fn a_selected_page_has_a_token_though_nothing_that_is_left_may_be_selected(world: World) {
+    for collection in [world.configmaps(), world.widgets()] {
+        three(&collection).await;
+        collection.made("z", json!({})).await;
+        let selector = "limit=3&labelSelector=page%3Dyes";
+        let page = collection.list(selector).await;
+        assert_eq!(page.names(), ["a", "b", "c"]);
+        let query = format!("{selector}&{}", after(&page.body));
+        assert_eq!(collection.names(&query).await, [""; 0]);
     }
 }
 

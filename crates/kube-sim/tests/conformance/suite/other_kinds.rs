@@ -1,4 +1,4 @@
-//! Leases, Events, Secrets and ServiceAccounts.
+//! Leases, Events, Secrets and `ServiceAccounts`.
 
 use serde_json::json;
 

@@ -227,11 +227,11 @@ async fn a_strategic_patch_merges_owner_references_by_uid(world: World) {
     renamed["name"] = "c".into();
     let removed = json!({"$patch": "delete", "uid": "uid-of-a"});
     let patch = json!({"metadata": {"ownerReferences": [renamed, removed]}});
-    let path = format!("{}?dryRun=All", namespaces.at(&name));
+    let target = format!("{}?dryRun=All", namespaces.at(&name));
     let answer = world
         .call_raw(
             Method::PATCH,
-            &path,
+            &target,
             Patch::Strategic.content_type(),
             patch.to_string(),
         )
@@ -429,10 +429,10 @@ async fn force_is_for_apply_only(world: World) {
 async fn a_dry_run_of_a_patch_changes_nothing(world: World) {
     for collection in [world.configmaps(), world.widgets()] {
         let before = collection.made("a", json!({})).await;
-        let path = format!("{}?dryRun=All", collection.at("a"));
+        let target = format!("{}?dryRun=All", collection.at("a"));
         let patch = json!({"metadata": {"labels": {"a": "b"}}}).to_string();
         let answer = world
-            .call_raw(Method::PATCH, &path, Patch::Merge.content_type(), patch)
+            .call_raw(Method::PATCH, &target, Patch::Merge.content_type(), patch)
             .await
             .ok();
         assert_eq!(answer["metadata"]["labels"], json!({"a": "b"}));

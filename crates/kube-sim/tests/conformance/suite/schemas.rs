@@ -213,12 +213,12 @@ async fn strictness_applies_to_built_in_kinds(world: World) {
 
 async fn strictness_applies_to_patches(world: World) {
     world.widgets().made("a", json!({})).await;
-    let path = format!("{}?fieldValidation=Strict", world.widgets().at("a"));
+    let target = format!("{}?fieldValidation=Strict", world.widgets().at("a"));
     let patch = json!({"spec": {"unknown": 1}}).to_string();
     let answer = world
         .call_raw(
             http::Method::PATCH,
-            &path,
+            &target,
             Patch::Merge.content_type(),
             patch,
         )

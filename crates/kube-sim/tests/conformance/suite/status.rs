@@ -24,10 +24,10 @@ async fn put_status(world: &World, name: &str, object: Value) -> super::world::A
 }
 
 async fn patch_status(world: &World, name: &str, patch: Value) -> super::world::Answer {
-    let path = format!("{}/status", world.widgets().at(name));
+    let target = format!("{}/status", world.widgets().at(name));
     let media_type = Patch::Merge.content_type();
     world
-        .call_raw(Method::PATCH, &path, media_type, patch.to_string())
+        .call_raw(Method::PATCH, &target, media_type, patch.to_string())
         .await
 }
 

@@ -26,6 +26,7 @@ behaviours![
     initial_events_end_with_a_marked_bookmark,
     initial_events_of_an_empty_collection_are_only_the_bookmark,
     initial_events_can_be_selected,
+    a_watch_from_anywhere_with_bookmarks_marks_the_end_of_what_there_is,
     initial_events_need_a_version_match,
     a_version_match_is_for_initial_events_only,
     a_continue_token_and_a_watch_do_not_go_together,
@@ -273,6 +274,23 @@ async fn initial_events_can_be_selected(world: World) {
         .await;
     assert_eq!(watch.next_name().await, ("ADDED".into(), "b".into()));
     assert_eq!(watch.next().await.0, "BOOKMARK");
+}
+
+async fn a_watch_from_anywhere_with_bookmarks_marks_the_end_of_what_there_is(world: World) {
+    for collection in [world.configmaps(), world.widgets()] {
+        collection.made("a", json!({})).await;
+        for version in ["", "resourceVersion=0"] {
+            let query = format!("allowWatchBookmarks=true&{version}");
+            let mut watch = collection.watch(&query).await;
+            assert_eq!(watch.next_name().await, ("ADDED".into(), "a".into()));
+            let (kind, bookmark) = watch.next().await;
+            assert_eq!(kind, "BOOKMARK");
+            assert_eq!(
+                bookmark["metadata"]["annotations"],
+                json!({"k8s.io/initial-events-end": "true"})
+            );
+        }
+    }
 }
 
 async fn initial_events_need_a_version_match(world: World) {

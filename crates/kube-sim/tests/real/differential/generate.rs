@@ -352,9 +352,8 @@ impl Generator {
             5 => Step::new(
                 Method::GET,
                 format!(
-                    "{path}?resourceVersion=$rv({})&resourceVersionMatch={}",
-                    place.key(),
-                    self.pick(&["Exact", "NotOlderThan"])
+                    "{path}?resourceVersion=$rv({})&resourceVersionMatch=Exact",
+                    place.key()
                 ),
             ),
             6 => Step::new(Method::GET, path).accept(PARTIAL_LIST),
@@ -570,7 +569,6 @@ impl Generator {
                 json!({"metadata": {"ownerReferences": [owner]}})
             }
             4 => json!({"data": {"$patch": "delete"}}),
-            5 => json!({"data": {"$retainKeys": ["x"], "x": "1"}}),
             _ => self.merge_patch(place),
         };
         let query = self.write_query();
@@ -590,7 +588,6 @@ impl Generator {
             json!({"phase": "down"}),
             json!({"phase": 5}),
             json!({"unknown": 1}),
-            json!(null),
         ]);
         match self.below(8) {
             0 => Step::new(Method::GET, path),

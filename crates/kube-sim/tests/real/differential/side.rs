@@ -27,6 +27,12 @@ pub(crate) struct Reply {
     body: Value,
 }
 
+/// All objects of one kind in one namespace.
+pub(crate) struct Objects(Reply);
+
+/// How many namespaces a sequence has.
+pub(crate) const NAMESPACES: usize = 2;
+
 /// The kinds that sequences are about, with the paths of their collections.
 pub(crate) const COLLECTIONS: [(&str, &str); 2] = [
     ("configmaps", "/api/v1/namespaces/$N/configmaps"),
@@ -66,23 +72,21 @@ impl Side {
         self.names.commit(&reply)
     }
 
-    /// All objects; unless `commit`, the versions are left out and nothing is remembered.
-    pub(crate) async fn state(&mut self, commit: bool) -> Value {
-        let mut state = Map::new();
-        for index in 0..self.namespaces.len() {
-            for (plural, path) in COLLECTIONS {
-                let path = path.replace("$N", &format!("${index}"));
-                let list = self.send(&Step::new(Method::GET, path)).await;
-                let items = if commit {
-                    self.remember(&list.body);
-                    self.names.commit(&list)
-                } else {
-                    self.names.peek(&list)
-                };
-                state.insert(format!("{index}/{plural}"), items["body"]["items"].clone());
-            }
-        }
-        Value::Object(state)
+    /// The objects of one kind in one namespace.
+    pub(crate) async fn objects(&self, index: usize, path: &str) -> Objects {
+        let path = path.replace("$N", &format!("${index}"));
+        Objects(self.send(&Step::new(Method::GET, path)).await)
+    }
+
+    /// The objects without their versions.
+    pub(crate) fn peek(&self, objects: &Objects) -> Value {
+        self.names.peek(&objects.0)["body"]["items"].take()
+    }
+
+    /// The objects with their versions, which are remembered.
+    pub(crate) fn commit(&mut self, objects: &Objects) -> Value {
+        self.remember(&objects.0.body);
+        self.names.commit(&objects.0)["body"]["items"].take()
     }
 
     /// What a watch since the beginning has to say of each object, once a marker is created.
@@ -181,7 +185,7 @@ impl Side {
             assert_eq!(created.code, 201, "{created:?}");
             let get = Step::new(Method::GET, format!("{collection}/{name}"));
             while self.send(&get).await.code != 404 {
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(super::PAUSE).await;
             }
         }
     }
@@ -378,10 +382,12 @@ impl Names {
         for (index, name) in self.generated.iter().enumerate() {
             text = text.replace(name, &format!("<generated {index}>"));
         }
+        text = without_fields(&text);
         text = self.uuids(&text);
         text = times(&text);
         for (before, after) in [
             ("in record (", ")"),
+            ("in object meta: ", ""),
             ("current: ", ""),
             ("in the precondition (", ")"),
             ("\"resourceVersion\":\"", "\""),
@@ -389,8 +395,9 @@ impl Names {
         ] {
             text = numbers(&text, before, after);
         }
+        text = unordered(&text);
         // The suffix of a generated name that was refused.
-        for base in ["Gen-", "gen."] {
+        for base in ["Gen-", "gen.", "gen-"] {
             text = without_suffix(&text, base);
         }
         text
@@ -479,6 +486,38 @@ fn times(text: &str) -> String {
         }
     }
     named
+}
+
+/// An object that is shown in an error has its fields in any order; its letters will do.
+fn unordered(text: &str) -> String {
+    let shown = text.find("Invalid value: \"{").zip(text.rfind("}\""));
+    let Some((start, end)) = shown.filter(|(start, end)| start < end) else {
+        return text.to_owned();
+    };
+    let mut letters: Vec<char> = text[start..end].chars().filter(|c| *c != ',').collect();
+    letters.sort_unstable();
+    let letters: String = letters.into_iter().collect();
+    format!("{}{letters}{}", &text[..start], &text[end..])
+}
+
+/// Takes the managed fields out of an object that is shown in an error.
+fn without_fields(text: &str) -> String {
+    let Some(name) = text.find("managedFields") else {
+        return text.to_owned();
+    };
+    let at = text[..name].trim_end_matches(['"', '\\']).len();
+    let mut depth = 0;
+    let end = text[at..].char_indices().find(|(_, character)| {
+        match character {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => return false,
+        }
+        depth == 0
+    });
+    let end = end.map_or(text.len(), |(end, _)| at + end + 1);
+    let rest = text[end..].trim_start_matches(',');
+    text[..at].to_owned() + rest
 }
 
 /// Replaces the five characters that the server has appended.

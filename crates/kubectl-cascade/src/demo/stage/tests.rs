@@ -154,13 +154,13 @@ fn a_deletion_is_told_as_it_begins_and_as_it_ends() {
         &["kube-cascade.dev/demo_project"],
     );
     let mut stage = Stage::with(&[object("Project", "apollo")]);
-    let hold = change(
+    let holding = change(
         Actor::Controller,
         Some(&object("Project", "apollo")),
         Some(&held),
     );
     assert_eq!(
-        stage.told(&hold),
+        stage.told(&holding),
         ["kube-cascade holds Project here/apollo, which is to go last"]
     );
     assert!(stage.holds_project("apollo"));

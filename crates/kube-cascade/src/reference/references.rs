@@ -1,0 +1,221 @@
+//! References on one object: put on, taken off, listed.
+
+use kube::Client;
+
+use super::{
+    NotReferences, Plural, Reference, ReferenceStyle,
+    error::{AddError, NameError, RemoveError},
+};
+use crate::{
+    kubernetes::{CallError, Finalizer, Kinds, Put, Removed, Resource},
+    object::{Kind, ObjectRef},
+};
+
+/// References on the objects of one cluster.
+///
+/// # Guarantees
+/// - Nobody's finalizer is ever lost, whoever else writes at the same time, in whatever way.
+/// - Everything may be done again: what is so already is not written.
+/// - No reference is put on an object that is being deleted.
+/// - A reference is only put on, or taken off, the very object that was read before.
+///
+/// # Caveats
+/// An object that is used by many gets a long list: each reference takes about 50 bytes of it, and
+/// an object has room for about 1.5 MB.
+///
+/// # Examples
+/// A Network says that it uses a Project, and that it no longer does:
+/// ```no_run
+/// use kube_cascade::{Kind, ObjectRef, reference::References};
+///
+/// # async fn uses(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let project = Kind::new("identity.example.com", "Project");
+/// let project = ObjectRef::new(project, Some("tenants".into()), "prod");
+/// let network = Kind::new("region.example.com", "Network");
+/// let network = ObjectRef::new(network, Some("region".into()), "net-1");
+///
+/// let references = References::new(client);
+/// let reference = references.to(&network).await?;
+/// references.add(&project, &reference).await?;
+/// references.remove(&project, &reference).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct References {
+    pub(super) kinds: Kinds,
+    pub(super) style: ReferenceStyle,
+    known: NotReferences,
+}
+
+/// Whether an operation has written.
+///
+/// Complete: it has, or it had nothing to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It has.
+    Written,
+    /// What was asked for was so already.
+    Unneeded,
+}
+
+impl References {
+    /// References in the cluster of this client, written in our style.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self {
+            kinds: Kinds::new(client),
+            style: ReferenceStyle::default(),
+            known: NotReferences::default(),
+        }
+    }
+
+    /// Sets the style that references are written in, [`ReferenceStyle::Ours`] by default.
+    #[must_use]
+    pub fn style(mut self, style: ReferenceStyle) -> Self {
+        self.style = style;
+        self
+    }
+
+    /// Sets the finalizers that are no references, [`NotReferences::well_known`] by default.
+    #[must_use]
+    pub fn not_references(mut self, known: NotReferences) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// The reference that names this user; the server says its plural.
+    ///
+    /// # Errors
+    /// [`NameError`]; the object itself is not looked at.
+    pub async fn to(&self, user: &ObjectRef) -> Result<Reference, NameError> {
+        let plural = self.plural(user.kind()).await?;
+        Ok(self.style.reference(user, &plural)?)
+    }
+
+    /// Whether a reference names this object, in our style or the one that is set.
+    ///
+    /// # Errors
+    /// [`NameError`], where it cannot be told.
+    pub async fn names(
+        &self,
+        reference: &Reference,
+        object: &ObjectRef,
+    ) -> Result<bool, NameError> {
+        let plural = self.plural(object.kind()).await?;
+        let written = self.style.reference(object, &plural);
+        Ok(reference.matches(object, &plural) || written.is_ok_and(|own| own == *reference))
+    }
+
+    /// Says that the user which `reference` names uses the object.
+    ///
+    /// # Errors
+    /// [`AddError`]; nothing was written, unless the outcome of a call is unknown.
+    pub async fn add(&self, object: &ObjectRef, reference: &Reference) -> Result<Change, AddError> {
+        let resource = self.kinds.resolve(object.kind()).await?;
+        self.add_to(&resource, object, None, reference).await
+    }
+
+    /// Says that the user which `reference` names no longer uses the object.
+    ///
+    /// Done when the reference is not there, or the object is not.
+    ///
+    /// # Errors
+    /// [`RemoveError`]; nothing was written, unless the outcome of a call is unknown.
+    pub async fn remove(
+        &self,
+        object: &ObjectRef,
+        reference: &Reference,
+    ) -> Result<Change, RemoveError> {
+        let resource = self.kinds.resolve(object.kind()).await?;
+        self.remove_from(&resource, object, None, reference).await
+    }
+
+    /// Who uses the object, in the order of its finalizers; `None` when there is no such object.
+    ///
+    /// # Errors
+    /// The object could not be read.
+    pub async fn list(&self, object: &ObjectRef) -> Result<Option<Vec<Reference>>, CallError> {
+        let resource = self.kinds.resolve(object.kind()).await?;
+        let (client, namespace) = (self.kinds.client(), object.namespace());
+        let found = resource.get(client, namespace, object.name()).await;
+        let found = self.heeded(object.kind(), found)?;
+        Ok(found.map(|meta| {
+            let finalizers = meta.finalizers.iter().map(String::as_str);
+            self.known.references(finalizers)
+        }))
+    }
+
+    pub(super) async fn add_to(
+        &self,
+        resource: &Resource,
+        object: &ObjectRef,
+        uid: Option<&str>,
+        reference: &Reference,
+    ) -> Result<Change, AddError> {
+        let finalizer = self.finalizer(resource, object, reference);
+        let put = finalizer.put(uid, || Ok::<_, CallError>(())).await;
+        let object = || object.clone();
+        match self.heeded(&resource.kind, put)? {
+            Put::Written => Ok(Change::Written),
+            Put::WasThere => Ok(Change::Unneeded),
+            Put::Terminating => Err(AddError::Terminating { object: object() }),
+            Put::Gone => Err(AddError::NotFound { object: object() }),
+            Put::Contended(source) => Err(AddError::Contended {
+                object: object(),
+                source,
+            }),
+        }
+    }
+
+    pub(super) async fn remove_from(
+        &self,
+        resource: &Resource,
+        object: &ObjectRef,
+        uid: Option<&str>,
+        reference: &Reference,
+    ) -> Result<Change, RemoveError> {
+        let finalizer = self.finalizer(resource, object, reference);
+        let removed = finalizer.remove(uid, || Ok::<_, CallError>(())).await;
+        match self.heeded(&resource.kind, removed)? {
+            Removed::Written => Ok(Change::Written),
+            Removed::WasOff => Ok(Change::Unneeded),
+            Removed::Contended(source) => {
+                let object = object.clone();
+                Err(RemoveError::Contended { object, source })
+            }
+        }
+    }
+
+    fn finalizer<'a>(
+        &'a self,
+        resource: &'a Resource,
+        object: &'a ObjectRef,
+        reference: &'a Reference,
+    ) -> Finalizer<'a> {
+        Finalizer {
+            client: self.kinds.client(),
+            resource,
+            object,
+            name: reference.as_str(),
+        }
+    }
+
+    /// The answer of a call; if it says that the kind is not served as it was, that is forgotten.
+    pub(super) fn heeded<T>(
+        &self,
+        kind: &Kind,
+        answer: Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        answer.inspect_err(|error| self.kinds.forget_unserved(kind, error))
+    }
+
+    async fn plural(&self, kind: &Kind) -> Result<Plural, NameError> {
+        let resource = self.kinds.resolve(kind).await?;
+        let plural = resource.api.plural.parse();
+        plural.map_err(|source| NameError::Plural {
+            kind: kind.clone(),
+            source,
+        })
+    }
+}
