@@ -2,7 +2,7 @@
 
 use kube::{
     Api,
-    api::{DynamicObject, PostParams},
+    api::{DynamicObject, PatchParams, PostParams},
     core::ApiResource,
 };
 use kube_cascade::{
@@ -84,8 +84,8 @@ async fn built_in(ground: &Ground, group: &str, kind: &str, plural: &str, name: 
 }
 
 /// Puts the user's reference on the object, finds it again in every way, and takes it off.
-async fn check(ground: &Ground, used: &Object, user: &ObjectRef) -> Reference {
-    let (references, object) = (references(ground), named(used));
+async fn check(ground: &Ground, subject: &Object, user: &ObjectRef) -> Reference {
+    let (references, object) = (references(ground), named(subject));
     let reference = references.to(user).await.expect("it can be named");
     assert!(
         references
@@ -96,11 +96,11 @@ async fn check(ground: &Ground, used: &Object, user: &ObjectRef) -> Reference {
 
     let added = references.add(&object, &reference).await;
     assert_eq!(added.expect("it is put on"), Change::Written);
-    assert_eq!(used.finalizers().await, [KEPT, reference.as_str()]);
-    let version = used.resource_version().await;
+    assert_eq!(subject.finalizers().await, [KEPT, reference.as_str()]);
+    let version = subject.resource_version().await;
     let added = references.add(&object, &reference).await;
     assert_eq!(added.expect("it is on"), Change::Unneeded);
-    assert_eq!(used.resource_version().await, version);
+    assert_eq!(subject.resource_version().await, version);
 
     // Nobody would take the test's own finalizer for none.
     let listed = references.list(&object).await.expect("it can be read");
@@ -118,11 +118,11 @@ async fn check(ground: &Ground, used: &Object, user: &ObjectRef) -> Reference {
 
     let removed = references.remove(&object, &reference).await;
     assert_eq!(removed.expect("it is taken off"), Change::Written);
-    assert_eq!(used.finalizers().await, [KEPT]);
-    let version = used.resource_version().await;
+    assert_eq!(subject.finalizers().await, [KEPT]);
+    let version = subject.resource_version().await;
     let removed = references.remove(&object, &reference).await;
     assert_eq!(removed.expect("it is off"), Change::Unneeded);
-    assert_eq!(used.resource_version().await, version);
+    assert_eq!(subject.resource_version().await, version);
     assert_eq!(writes(ground), 2);
     ground.faults.recorder().clear();
     reference
@@ -240,7 +240,9 @@ async fn the_server_accepts_the_grammar_and_no_more() {
         ("a.b/_c".to_owned(), false),
     ] {
         let patch = kube::api::Patch::Merge(json!({"metadata": {"finalizers": [finalizer]}}));
-        let answer = api.patch(&project.name, &Default::default(), &patch).await;
+        let answer = api
+            .patch(&project.name, &PatchParams::default(), &patch)
+            .await;
         let code = match &answer {
             Ok(_) => 200,
             Err(kube::Error::Api(status)) => status.code,
