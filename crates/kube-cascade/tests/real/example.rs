@@ -7,20 +7,16 @@ async fn the_example_holds_a_project_until_its_networks_are_gone() {
     let client = admin().await;
     let tenants = fresh_namespace(&client, "tenants").await;
     let region = fresh_namespace(&client, "region").await;
-    // Cargo has built it beside this test, and makes way for it.
+    // `cargo test` has built it: `examples` is beside the folder of this test. `cargo run` would
+    // build it once more, with the features of this package alone.
+    let test = std::env::current_exe().expect("a test is a file");
+    let built = test.ancestors().nth(2).expect("it is in target/debug/deps");
+    let program = built.join("examples").join("cascade");
     let mut example = control_plane()
-        .command(env!("CARGO"))
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "kube-cascade",
-            "--example",
-            "cascade",
-            &tenants,
-        ])
+        .command(program)
+        .arg(&tenants)
         .spawn()
-        .expect("cargo runs");
+        .expect("the example has been built");
     let project = PROJECT
         .named(unique("p"))
         .within(&tenants)
