@@ -328,7 +328,11 @@ impl Epoch<'_> {
         // A server ends the watches of a definition that goes in good order, and the same watch may
         // then be one of its successor's objects: they would be reported under the old one, and
         // their cascades be parked for as long as the epoch lasts.
-        if definition(&self.source.kinds, &self.resource).await?.token() != self.definition {
+        if definition(&self.source.kinds, &self.resource)
+            .await?
+            .token()
+            != self.definition
+        {
             let attempted = format!("watch {}, whose definition was replaced", self.source.kind);
             return Err(CallError::new(attempted, Class::Expired));
         }
