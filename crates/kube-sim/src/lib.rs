@@ -38,7 +38,7 @@
 //!
 //! # Differences from kube-apiserver
 //! What is not here is refused and never guessed at. One suite of tests runs on this and on a real
-//! server.
+//! server, and both are compared on random sequences of requests.
 //!
 //! | what | here |
 //! |---|---|

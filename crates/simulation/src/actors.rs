@@ -111,14 +111,14 @@ impl Actors {
     }
 
     /// Makes what everything else needs: namespaces and definitions. Says whether any was missing.
+    #[must_use]
     pub fn found(&self, ground: &Ground) -> bool {
-        let mut state = self.lock();
         let mut missing = false;
         for namespace in TENANTS.iter().chain(&REGIONS) {
-            missing |= state.create_namespace(ground, namespace);
+            missing |= State::create_namespace(ground, namespace);
         }
         for kind in ground.world.kinds() {
-            missing |= state.create_definition(ground, kind);
+            missing |= State::create_definition(ground, kind);
         }
         missing
     }
@@ -144,12 +144,12 @@ impl Actors {
         for kind in ground.world.kinds() {
             for life in existing(ground, kind) {
                 if life.finalizers.iter().any(|name| name == FOREIGN) {
-                    state.drop_finalizers(ground, &life, |name| name == FOREIGN);
+                    State::drop_finalizers(ground, &life, |name| name == FOREIGN);
                 }
             }
         }
         drop(state);
-        self.found(ground);
+        let _ = self.found(ground);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -355,7 +355,7 @@ impl State {
     /// Deletes it and takes every finalizer off.
     fn remove(&mut self, ground: &Ground, life: &Life) {
         self.delete(ground, life);
-        self.drop_finalizers(ground, life, |_| true);
+        Self::drop_finalizers(ground, life, |_| true);
     }
 
     fn strip(&mut self, ground: &Ground) {
@@ -364,13 +364,13 @@ impl State {
             return;
         }
         if let Some(upstream) = self.upstream(ground, kind, |life| !life.finalizers.is_empty()) {
-            self.drop_finalizers(ground, &upstream, |name| {
+            Self::drop_finalizers(ground, &upstream, |name| {
                 name.starts_with("kube-cascade.dev/")
             });
         }
     }
 
-    fn drop_finalizers(&mut self, ground: &Ground, life: &Life, which: impl Fn(&str) -> bool) {
+    fn drop_finalizers(ground: &Ground, life: &Life, which: impl Fn(&str) -> bool) {
         let kind = life.kind;
         let now = ground.server.get(
             kind.group(),
@@ -394,7 +394,7 @@ impl State {
             return;
         };
         if life.finalizers.iter().any(|name| name == FOREIGN) {
-            return self.drop_finalizers(ground, &life, |name| name == FOREIGN);
+            return Self::drop_finalizers(ground, &life, |name| name == FOREIGN);
         }
         if life.terminating.is_none() {
             let mut finalizers = life.finalizers.clone();
@@ -450,10 +450,10 @@ impl State {
         if self.dice.percent(60) {
             // By force: nothing of the kind is left that could keep the definition.
             for life in existing(ground, kind) {
-                self.drop_finalizers(ground, &life, |_| true);
+                Self::drop_finalizers(ground, &life, |_| true);
             }
             if self.dice.percent(70) {
-                self.create_definition(ground, kind);
+                Self::create_definition(ground, kind);
                 if self.dice.percent(50) {
                     self.create_upstream(ground);
                 }
@@ -469,7 +469,7 @@ impl State {
         }
     }
 
-    fn create_namespace(&mut self, ground: &Ground, name: &str) -> bool {
+    fn create_namespace(ground: &Ground, name: &str) -> bool {
         let missing = ground.server.get("", "namespaces", None, name).is_none();
         if missing {
             let object = json!({
@@ -480,7 +480,7 @@ impl State {
         missing
     }
 
-    fn create_definition(&mut self, ground: &Ground, kind: Kind) -> bool {
+    fn create_definition(ground: &Ground, kind: Kind) -> bool {
         let definitions = "customresourcedefinitions";
         let name = kind.definition_name();
         let found = ground

@@ -344,11 +344,11 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     };
     tell(&ground, &script);
     watch_writes(&ground);
-    ground.actors.found(&ground);
+    let _ = ground.actors.found(&ground);
     // Definitions take a while until they are served.
     sleep(2 * script.controller_delay).await;
     ground.actors.settle(&ground);
-    let faults = Faults::seeded(dice.fork("faults").next());
+    let faults = Faults::seeded(dice.fork("faults").draw());
     script.trouble.end(&faults);
     let roster = Roster::default();
     let mut crew = JoinSet::new();

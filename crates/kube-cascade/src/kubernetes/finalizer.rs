@@ -33,6 +33,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     call::{CallError, Class, request},
@@ -44,12 +45,17 @@ use crate::object::ObjectRef;
 /// How often a patch is computed anew after its test has failed.
 pub(crate) const ATTEMPTS: u32 = 10;
 
-/// The wait before the second attempt, at random between half of it and the whole, and doubled for
-/// each further one. Measured on the load above: 10 ms leave 5.1 requests an operation, 100 ms 3.8.
+/// The shortest wait before the second attempt, doubled for each further one; each is at random
+/// between half of it and the whole. Measured on the load above: 10 ms leave 5.1 requests an
+/// operation, 100 ms 3.8.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest of these waits.
+/// The longest wait, where reading and writing take no longer than [`FIRST_WAIT`]. Where they take
+/// longer, all waits grow with them: what matters is how many others write between the two.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait of all.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One finalizer of one object.
 pub(crate) struct Finalizer<'a> {
@@ -96,6 +102,7 @@ impl Finalizer<'_> {
     ) -> Result<Put, E> {
         let mut attempts = Attempts::default();
         loop {
+            let begun = Instant::now();
             let Some(meta) = self.read(uid).await? else {
                 return Ok(Put::Gone);
             };
@@ -110,7 +117,8 @@ impl Finalizer<'_> {
             match self.patch(&put_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Put::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta, self.name).await? {
+                    let took = begun.elapsed();
+                    if let Some(last) = attempts.failed(error, meta, self.name, took).await? {
                         return Ok(Put::Contended(last));
                     }
                 }
@@ -128,6 +136,7 @@ impl Finalizer<'_> {
     ) -> Result<Removed, E> {
         let mut attempts = Attempts::default();
         loop {
+            let begun = Instant::now();
             let Some(meta) = self.read(uid).await?.filter(|meta| self.is_on(meta)) else {
                 return Ok(Removed::WasOff);
             };
@@ -136,7 +145,8 @@ impl Finalizer<'_> {
             match self.patch(&remove_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Removed::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta, self.name).await? {
+                    let took = begun.elapsed();
+                    if let Some(last) = attempts.failed(error, meta, self.name, took).await? {
                         return Ok(Removed::Contended(last));
                     }
                 }
@@ -194,6 +204,7 @@ impl Attempts {
         error: CallError,
         computed_from: Meta,
         name: &str,
+        took: Duration,
     ) -> Result<Option<CallError>, CallError> {
         match error.class() {
             Class::NotFound => return Ok(None),
@@ -208,21 +219,22 @@ impl Attempts {
         if *error.class() == Class::Invalid {
             self.refused = Some((error, Arc::clone(&version)));
         }
-        tokio::time::sleep(wait(self.made, (name, &version))).await;
+        tokio::time::sleep(wait(self.made, took, (name, &version))).await;
         Ok(None)
     }
 }
 
-/// The wait after this many failed attempts, at least one.
+/// The wait after this many failed attempts, at least one, the last of which took so long.
 ///
 /// Who else failed on the same version of the object wants another finalizer, and waits for another
 /// time. Drawn from these two and from no generator, so that a run can be repeated.
-fn wait(attempts: u32, (name, version): (&str, &str)) -> Duration {
+fn wait(attempts: u32, took: Duration, (name, version): (&str, &str)) -> Duration {
     let mut hasher = DefaultHasher::new();
     (attempts, name, version).hash(&mut hasher);
     let [low, ..] = hasher.finish().to_le_bytes();
+    let slow = took.div_duration_f64(FIRST_WAIT).max(1.0);
     let doubled = FIRST_WAIT * 2_u32.saturating_pow(attempts - 1);
-    let most = doubled.min(LONGEST_WAIT);
+    let most = doubled.min(LONGEST_WAIT).mul_f64(slow).min(PATIENCE);
     most / 2 + most / 512 * u32::from(low)
 }
 
@@ -260,3 +272,6 @@ fn remove_patch(meta: &Meta, name: &str) -> Value {
     }
     Value::Array(operations)
 }
+
+#[cfg(test)]
+mod tests;

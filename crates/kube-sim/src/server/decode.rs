@@ -163,8 +163,10 @@ fn read(served: &Served, value: &mut Value) -> Result<Vec<String>, String> {
         Some(shape) => shape::read(shape, value)?,
         None => shape::read_metadata(value, "")?,
     };
-    // An object of another kind has no schema here; it is refused later.
-    if !served.is_custom() || value["kind"] == served.resource.kind.as_str() {
+    // An object of another type has no schema here; it is refused later.
+    let is_own = value["kind"] == served.resource.kind.as_str()
+        && value["apiVersion"] == served.resource.api_version().as_str();
+    if !served.is_custom() || is_own {
         unknown.extend(served.strategy.complete(value)?);
     }
     Ok(unknown)
