@@ -3,7 +3,7 @@
 use simulation::schedule::{self, Options};
 
 /// What each of them showed.
-const SEEDS: [(u64, &str); 4] = [
+const SEEDS: [(u64, &str); 7] = [
     (
         12,
         "an emptied list of finalizers stayed in the API, so that no hold could be put on",
