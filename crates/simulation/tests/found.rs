@@ -14,6 +14,18 @@ const SEEDS: [(u64, &str); 7] = [
     ),
     (316, "the same, with the ID of a namespaced name"),
     (
+        5834,
+        "upstreams of a definition that replaced the watched one stayed parked",
+    ),
+    (
+        7900,
+        "a hold that was taken off before the watch had reported it was not put back",
+    ),
+    (
+        2_001_508,
+        "a hold that was put on twice was taken for one of others",
+    ),
+    (
         690,
         "a list that another upstream of the same ID had needed was taken for ours",
     ),
