@@ -19,6 +19,9 @@ use crate::{
 /// The finalizer of somebody else's controller.
 const FOREIGN: &str = "example.com/foreign";
 
+/// The most that happens right before calls in one schedule.
+const DISTURBANCES: u64 = 60;
+
 /// How they behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Temper {
@@ -54,6 +57,8 @@ struct State {
     active: bool,
     /// Objects made so far, for names.
     made: u64,
+    /// How often somebody may still act right before a call: what they do makes for more calls.
+    disturbances: u64,
 }
 
 impl Actors {
@@ -65,6 +70,7 @@ impl Actors {
             temper,
             active: false,
             made: 0,
+            disturbances: DISTURBANCES,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -87,7 +93,8 @@ impl Actors {
         let chance = state.temper.at_calls;
         // Renewals are so many that all would happen at them.
         let dull = path.contains("/leases/") || path.contains("/events");
-        if state.active && !dull && state.dice.percent(chance) {
+        if state.active && !dull && state.disturbances > 0 && state.dice.percent(chance) {
+            state.disturbances -= 1;
             let burst = if *method == Method::GET { 3 } else { 1 };
             for _ in 0..=state.dice.below(burst) {
                 state.act(ground);

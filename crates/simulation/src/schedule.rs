@@ -36,6 +36,9 @@ const BOUND: Duration = Duration::from_secs(180);
 /// The same, where a watch may have lost something without a sign: the next relist finds it.
 const LASTING_BOUND: Duration = Duration::from_secs(180 + 610 + 310);
 
+/// The same, where nothing but the server's absence disturbed: within a minute of its return.
+const QUIET_BOUND: Duration = Duration::from_secs(60);
+
 /// How long everything must stay as it should be.
 const CALM: u32 = 3;
 
@@ -237,6 +240,25 @@ impl Script {
             && !self.temper.strips
     }
 
+    /// How long it may take until everything is as it should be.
+    fn bound(&self) -> Duration {
+        let dies =
+            |(_, event): &(Duration, Event)| matches!(event, Event::Kill(_) | Event::Stop(_));
+        if self.trouble.is_lasting() {
+            LASTING_BOUND
+        } else if self.trouble.faults.is_empty()
+            && self.trouble.is_quick()
+            && self.crew.deaths.is_empty()
+            && !self.events.iter().any(dies)
+            && !self.temper.takes_ground()
+            && !self.temper.strips
+        {
+            QUIET_BOUND
+        } else {
+            BOUND
+        }
+    }
+
     fn rules(&self) -> RuleSet {
         rules::parse("rules.yaml", &self.world.yaml()).expect("worlds make good rules")
     }
@@ -414,11 +436,7 @@ async fn disturb(ground: &Ground, script: &Script, faults: &Faults, handles: &[r
 /// Waits until everything is as it should be, and stays so; says how long that took.
 async fn converge(ground: &Ground, script: &Script) -> Duration {
     let mut begun = Instant::now();
-    let bound = if script.trouble.is_lasting() {
-        LASTING_BOUND
-    } else {
-        BOUND
-    };
+    let bound = script.bound();
     let strict = script.is_strict();
     let (mut calm, mut converged) = (0, Duration::ZERO);
     loop {

@@ -3,7 +3,7 @@
 use simulation::schedule::{self, Options};
 
 /// What each of them showed.
-const SEEDS: [(u64, &str); 4] = [
+const SEEDS: [(u64, &str); 7] = [
     (
         12,
         "an emptied list of finalizers stayed in the API, so that no hold could be put on",
@@ -13,6 +13,18 @@ const SEEDS: [(u64, &str); 4] = [
         "a round that failed between two empty ones was taken for one of the two",
     ),
     (316, "the same, with the ID of a namespaced name"),
+    (
+        5834,
+        "upstreams of a definition that replaced the watched one stayed parked",
+    ),
+    (
+        7900,
+        "a hold that was taken off before the watch had reported it was not put back",
+    ),
+    (
+        2_001_508,
+        "a hold that was put on twice was taken for one of others",
+    ),
     (
         690,
         "a list that another upstream of the same ID had needed was taken for ours",

@@ -26,7 +26,7 @@ fn traced_elsewhere(seed: u64) -> String {
 
 #[test]
 fn a_seed_is_replayed_to_the_last_byte_in_one_process() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let (one, other) = (traced(seed), traced(seed));
         same(seed, &one, &other);
         assert!(one.lines().count() > 20, "{one}");
@@ -42,7 +42,7 @@ fn a_seed_is_replayed_to_the_last_byte_in_another_process() {
 
 #[test]
 fn a_trace_that_nobody_writes_down_changes_nothing() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let silent = schedule::run(seed, &Options::default());
         let options = Options {
             traced: true,

@@ -22,7 +22,11 @@
 //! A finalizer that two processes put on in the same moment may be there twice. That does no harm:
 //! the server takes it, and all of its places are cleared together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use kube::{
     Client,
@@ -113,7 +117,8 @@ impl Finalizer<'_> {
             match self.patch(&put_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Put::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta, begun.elapsed()).await? {
+                    let took = begun.elapsed();
+                    if let Some(last) = attempts.failed(error, meta, self.name, took).await? {
                         return Ok(Put::Contended(last));
                     }
                 }
@@ -140,7 +145,8 @@ impl Finalizer<'_> {
             match self.patch(&remove_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Removed::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta, begun.elapsed()).await? {
+                    let took = begun.elapsed();
+                    if let Some(last) = attempts.failed(error, meta, self.name, took).await? {
                         return Ok(Removed::Contended(last));
                     }
                 }
@@ -197,6 +203,7 @@ impl Attempts {
         &mut self,
         error: CallError,
         computed_from: Meta,
+        name: &str,
         took: Duration,
     ) -> Result<Option<CallError>, CallError> {
         match error.class() {
@@ -208,20 +215,27 @@ impl Attempts {
         if self.made == ATTEMPTS {
             return Ok(Some(error));
         }
+        let version = computed_from.resource_version;
         if *error.class() == Class::Invalid {
-            self.refused = Some((error, computed_from.resource_version));
+            self.refused = Some((error, Arc::clone(&version)));
         }
-        tokio::time::sleep(wait(self.made, took)).await;
+        tokio::time::sleep(wait(self.made, took, (name, &version))).await;
         Ok(None)
     }
 }
 
 /// The wait after this many failed attempts, at least one, the last of which took so long.
-fn wait(attempts: u32, took: Duration) -> Duration {
+///
+/// Who else failed on the same version of the object wants another finalizer, and waits for another
+/// time. Drawn from these two and from no generator, so that a run can be repeated.
+fn wait(attempts: u32, took: Duration, (name, version): (&str, &str)) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    (attempts, name, version).hash(&mut hasher);
+    let [low, ..] = hasher.finish().to_le_bytes();
     let slow = took.div_duration_f64(FIRST_WAIT).max(1.0);
     let doubled = FIRST_WAIT * 2_u32.saturating_pow(attempts - 1);
-    let wait = doubled.min(LONGEST_WAIT).mul_f64(slow).min(PATIENCE);
-    wait.mul_f64(rand::random_range(0.5..1.0))
+    let most = doubled.min(LONGEST_WAIT).mul_f64(slow).min(PATIENCE);
+    most / 2 + most / 512 * u32::from(low)
 }
 
 fn test_uid(meta: &Meta) -> Value {

@@ -94,7 +94,12 @@ fn waits_double_and_are_longer_where_the_server_is_slow() {
         (3, 1_000, 2_000, 4_000),
         (9, 10_000, 5_000, 10_000),
     ] {
-        let wait = wait(attempts, Duration::from_millis(took)).as_millis();
+        let wait = wait(
+            attempts,
+            Duration::from_millis(took),
+            ("example.com/f", "1"),
+        )
+        .as_millis();
         assert!(
             (least..=most).contains(&wait),
             "{attempts}, {took} ms: {wait} ms"
