@@ -32,6 +32,14 @@ pub struct Temper {
     pub strips: bool,
 }
 
+impl Temper {
+    /// Whether they delete what everything else needs.
+    #[must_use]
+    pub fn takes_ground(&self) -> bool {
+        self.definitions || self.namespaces
+    }
+}
+
 /// Everybody but the controller; clones are the same people.
 #[derive(Clone, Debug)]
 pub struct Actors {
@@ -95,15 +103,22 @@ impl Actors {
         }
     }
 
-    /// Fills the world: namespaces, definitions, and the first objects.
-    pub fn settle(&self, ground: &Ground) {
-        let mut state = self.lock();
+    /// Makes what everything else needs: namespaces and definitions. Says whether any was missing.
+    #[must_use]
+    pub fn found(&self, ground: &Ground) -> bool {
+        let mut missing = false;
         for namespace in TENANTS.iter().chain(&REGIONS) {
-            state.create_namespace(ground, namespace);
+            missing |= State::create_namespace(ground, namespace);
         }
         for kind in ground.world.kinds() {
-            state.create_definition(ground, kind);
+            missing |= State::create_definition(ground, kind);
         }
+        missing
+    }
+
+    /// Fills the world with its first objects.
+    pub fn settle(&self, ground: &Ground) {
+        let mut state = self.lock();
         let upstreams = state.dice.within(2..5);
         for _ in 0..upstreams {
             state.create_upstream(ground);
@@ -114,24 +129,20 @@ impl Actors {
         }
     }
 
-    /// Puts right what keeps cascades from their end: foreign finalizers, missing definitions and
-    /// namespaces.
+    /// Puts right what keeps cascades from their end: foreign finalizers, and what
+    /// [`found`](Self::found) makes.
     pub fn heal(&self, ground: &Ground) {
         let mut state = self.lock();
         state.active = false;
         for kind in ground.world.kinds() {
             for life in existing(ground, kind) {
                 if life.finalizers.iter().any(|name| name == FOREIGN) {
-                    state.drop_finalizers(ground, &life, |name| name == FOREIGN);
+                    State::drop_finalizers(ground, &life, |name| name == FOREIGN);
                 }
             }
         }
-        for kind in ground.world.kinds() {
-            state.create_definition(ground, kind);
-        }
-        for namespace in TENANTS.iter().chain(&REGIONS) {
-            state.create_namespace(ground, namespace);
-        }
+        drop(state);
+        let _ = self.found(ground);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -337,7 +348,7 @@ impl State {
     /// Deletes it and takes every finalizer off.
     fn remove(&mut self, ground: &Ground, life: &Life) {
         self.delete(ground, life);
-        self.drop_finalizers(ground, life, |_| true);
+        Self::drop_finalizers(ground, life, |_| true);
     }
 
     fn strip(&mut self, ground: &Ground) {
@@ -346,13 +357,13 @@ impl State {
             return;
         }
         if let Some(upstream) = self.upstream(ground, kind, |life| !life.finalizers.is_empty()) {
-            self.drop_finalizers(ground, &upstream, |name| {
+            Self::drop_finalizers(ground, &upstream, |name| {
                 name.starts_with("kube-cascade.dev/")
             });
         }
     }
 
-    fn drop_finalizers(&mut self, ground: &Ground, life: &Life, which: impl Fn(&str) -> bool) {
+    fn drop_finalizers(ground: &Ground, life: &Life, which: impl Fn(&str) -> bool) {
         let kind = life.kind;
         let now = ground.server.get(
             kind.group(),
@@ -376,7 +387,7 @@ impl State {
             return;
         };
         if life.finalizers.iter().any(|name| name == FOREIGN) {
-            return self.drop_finalizers(ground, &life, |name| name == FOREIGN);
+            return Self::drop_finalizers(ground, &life, |name| name == FOREIGN);
         }
         if life.terminating.is_none() {
             let mut finalizers = life.finalizers.clone();
@@ -432,10 +443,10 @@ impl State {
         if self.dice.percent(60) {
             // By force: nothing of the kind is left that could keep the definition.
             for life in existing(ground, kind) {
-                self.drop_finalizers(ground, &life, |_| true);
+                Self::drop_finalizers(ground, &life, |_| true);
             }
             if self.dice.percent(70) {
-                self.create_definition(ground, kind);
+                Self::create_definition(ground, kind);
                 if self.dice.percent(50) {
                     self.create_upstream(ground);
                 }
@@ -451,25 +462,29 @@ impl State {
         }
     }
 
-    fn create_namespace(&mut self, ground: &Ground, name: &str) {
-        if ground.server.get("", "namespaces", None, name).is_none() {
+    fn create_namespace(ground: &Ground, name: &str) -> bool {
+        let missing = ground.server.get("", "namespaces", None, name).is_none();
+        if missing {
             let object = json!({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
             });
             request(ground, &Method::POST, "/api/v1/namespaces", &object);
         }
+        missing
     }
 
-    fn create_definition(&mut self, ground: &Ground, kind: Kind) {
+    fn create_definition(ground: &Ground, kind: Kind) -> bool {
         let definitions = "customresourcedefinitions";
         let name = kind.definition_name();
         let found = ground
             .server
             .get("apiextensions.k8s.io", definitions, None, &name);
-        if found.is_none() {
+        let missing = found.is_none();
+        if missing {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             request(ground, &Method::POST, path, &kind.definition());
         }
+        missing
     }
 
     /// One of a kind that is wanted.

@@ -21,13 +21,13 @@ impl Dice {
     pub fn fork(&self, part: &str) -> Self {
         let mut forked = Self(self.0);
         for byte in part.bytes() {
-            forked.0 = forked.next() ^ u64::from(byte);
+            forked.0 = forked.draw() ^ u64::from(byte);
         }
-        Self(forked.next())
+        Self(forked.draw())
     }
 
     /// The next draw.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,7 +37,7 @@ impl Dice {
 
     /// One of `0..end`; `end` must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.draw() % end
     }
 
     /// One of a range.
@@ -69,9 +69,9 @@ mod tests {
     #[test]
     fn a_fork_depends_on_its_name_and_not_on_what_was_drawn_elsewhere() {
         let dice = Dice::new(7);
-        let mut drawn = dice.clone();
-        drawn.fork("world").next();
-        assert_eq!(dice.fork("faults").next(), drawn.fork("faults").next());
-        assert_ne!(dice.fork("faults").next(), dice.fork("world").next());
+        let drawn = dice.clone();
+        drawn.fork("world").draw();
+        assert_eq!(dice.fork("faults").draw(), drawn.fork("faults").draw());
+        assert_ne!(dice.fork("faults").draw(), dice.fork("world").draw());
     }
 }

@@ -111,6 +111,15 @@ impl Trouble {
         self.faults.iter().any(lasting)
     }
 
+    /// Whether calls take a moment at most.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        let moment = Duration::from_millis(100);
+        self.latency
+            .as_ref()
+            .is_none_or(|range| range.end <= moment)
+    }
+
     /// From now on things go wrong.
     pub fn begin(&self, faults: &Faults) {
         self.end(faults);

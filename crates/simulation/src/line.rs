@@ -175,7 +175,7 @@ impl Line {
             Err(error) => error.to_string(),
         };
         ground.trace.line(ground.now(), || {
-            let took = (ground.now() - sent).as_millis();
+            let took = ground.now().saturating_sub(sent).as_millis();
             format!(
                 "{} #{number} {told} -> {status} after {took} ms",
                 replica.name

@@ -1,7 +1,6 @@
 //! Runs schedules; see `--help`. Usually started by `cargo xtask sim`.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::PathBuf,
     process::ExitCode,
@@ -70,7 +69,8 @@ fn main() -> ExitCode {
 fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     let options = Options {
         traced: true,
-        without: arguments.without.iter().copied().collect::<BTreeSet<_>>(),
+        without: arguments.without.iter().copied().collect(),
+        ..Options::default()
     };
     let verdict = schedule::run(seed, &options);
     print!("{}", report::whole(&verdict));

@@ -303,6 +303,11 @@ impl State {
                 "the hold of rule {name} was taken off while it is alive"
             ));
         };
+        // A list of this ID may then have been made for another one.
+        let shared = self.truth.of(rule.upstream).any(|other| {
+            let later = other.gone.is_none_or(|gone| gone.seq > deleted.seq);
+            other.uid != upstream.uid && later && crate::oracle::id(rule, other) == id
+        });
         for dependent in &rule.dependents {
             let matching = |life: &&Life| {
                 let namespace = life.namespace.as_deref();
@@ -320,7 +325,7 @@ impl State {
                     ));
                 }
                 let last = self.last_list(rule, dependent.kind, left, replica, &id);
-                if last.is_none_or(|last| since.seq <= last.seq) {
+                if !shared && last.is_none_or(|last| since.seq <= last.seq) {
                     return Some(format!(
                         "the hold of rule {name} was taken off, but {} was there before the last \
                          list and still is",

@@ -94,6 +94,8 @@ pub struct Options {
     pub traced: bool,
     /// What to leave out.
     pub without: BTreeSet<Part>,
+    /// At which call the first start of the first replica dies, in place of what is drawn.
+    pub dies: Option<Death>,
 }
 
 /// What came of a schedule.
@@ -146,7 +148,7 @@ struct Script {
 }
 
 impl Script {
-    fn of(seed: u64, without: &BTreeSet<Part>) -> Self {
+    fn of(seed: u64, options: &Options) -> Self {
         let dice = Dice::new(seed);
         let world = World::of(&mut dice.fork("world"));
         let mut trouble = Trouble::of(&mut dice.fork("trouble"), &world);
@@ -188,7 +190,7 @@ impl Script {
             window,
             page,
         };
-        let leaves_out = |part| without.contains(&part);
+        let leaves_out = |part| options.without.contains(&part);
         if leaves_out(Part::Faults) {
             trouble.faults.clear();
         }
@@ -214,6 +216,9 @@ impl Script {
         if leaves_out(Part::LateActs) {
             script.acts.truncate(script.acts.len() / 2);
         }
+        if let Some(death) = options.dies {
+            crew.deaths = vec![death];
+        }
         script.trouble = trouble;
         script.crew = crew;
         script
@@ -225,6 +230,7 @@ impl Script {
             && self.events.is_empty()
             && self.crew.deaths.is_empty()
             && self.crew.replicas == 1
+            && self.trouble.is_quick()
             && self.window > 100
             && !self.temper.definitions
             && !self.temper.namespaces
@@ -294,7 +300,7 @@ pub fn run(seed: u64, options: &Options) -> Verdict {
 
 async fn play(seed: u64, options: &Options) -> Verdict {
     let dice = Dice::new(seed);
-    let script = Script::of(seed, &options.without);
+    let script = Script::of(seed, options);
     let trace = if options.traced {
         Trace::written()
     } else {
@@ -316,8 +322,11 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     };
     tell(&ground, &script);
     watch_writes(&ground);
+    let _ = ground.actors.found(&ground);
+    // Definitions take a while until they are served.
+    sleep(2 * script.controller_delay).await;
     ground.actors.settle(&ground);
-    let faults = Faults::seeded(dice.fork("faults").next());
+    let faults = Faults::seeded(dice.fork("faults").draw());
     script.trouble.end(&faults);
     let roster = Roster::default();
     let mut crew = JoinSet::new();
@@ -404,7 +413,7 @@ async fn disturb(ground: &Ground, script: &Script, faults: &Faults, handles: &[r
 
 /// Waits until everything is as it should be, and stays so; says how long that took.
 async fn converge(ground: &Ground, script: &Script) -> Duration {
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let bound = if script.trouble.is_lasting() {
         LASTING_BOUND
     } else {
@@ -414,6 +423,10 @@ async fn converge(ground: &Ground, script: &Script) -> Duration {
     let (mut calm, mut converged) = (0, Duration::ZERO);
     loop {
         sleep(Duration::from_secs(1)).await;
+        // What was being deleted may be gone only now.
+        if script.temper.takes_ground() && ground.actors.found(ground) {
+            begun = Instant::now();
+        }
         let unfinished = ground.oracle.unfinished(strict);
         if ground.oracle.is_violated() {
             return begun.elapsed();

@@ -1,6 +1,6 @@
 //! One seed is one run: in this process, and in others.
 
-use std::{collections::BTreeSet, process::Command};
+use std::process::Command;
 
 use simulation::{
     report,
@@ -10,7 +10,7 @@ use simulation::{
 fn traced(seed: u64) -> String {
     let options = Options {
         traced: true,
-        without: BTreeSet::new(),
+        ..Options::default()
     };
     report::whole(&schedule::run(seed, &options))
 }
@@ -46,7 +46,7 @@ fn a_trace_that_nobody_writes_down_changes_nothing() {
         let silent = schedule::run(seed, &Options::default());
         let options = Options {
             traced: true,
-            without: BTreeSet::new(),
+            ..Options::default()
         };
         let written = schedule::run(seed, &options);
         assert_eq!(

@@ -40,6 +40,9 @@ const TURN: Duration = Duration::from_secs(30);
 /// How soon an upstream is looked at that took the place of another under the same hint.
 const NEXT: Duration = Duration::from_secs(1);
 
+/// How soon to look again after a hold was put on, unless the source has reported it by then.
+const UNREPORTED: Duration = Duration::from_secs(10);
+
 /// How many contended objects a message names.
 const NAMED: usize = 3;
 
@@ -447,12 +450,21 @@ impl CascadingDelete {
             object: &object,
             hold,
         };
-        if holder.put(envelope.uid(), || self.may_write()).await? == Put::Held {
-            let mut holds = lock(&self.holds);
-            let backoff = HoldBackoff::put(holds.get(envelope.key()), now);
-            holds.insert(envelope.key().clone(), backoff);
+        match holder.put(envelope.uid(), || self.may_write()).await? {
+            Put::TooLate => return Ok(Outcome::Done),
+            Put::Already => {}
+            Put::Held => {
+                let mut holds = lock(&self.holds);
+                let backoff = HoldBackoff::put(holds.get(envelope.key()), now);
+                holds.insert(envelope.key().clone(), backoff);
+            }
         }
-        Ok(Outcome::Done)
+        // Until the source reports the hold, it would not report its loss either: to it, the
+        // upstream has never been held.
+        Ok(match envelope.etag() {
+            Some(_) => Outcome::Recheck(UNREPORTED),
+            None => Outcome::Done,
+        })
     }
 
     async fn release(&self, envelope: &Envelope, hold: &HoldName) -> Result<(), CascadeError> {

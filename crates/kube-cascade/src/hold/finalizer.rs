@@ -13,8 +13,10 @@ use crate::{
 /// How an attempt to put a hold ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Put {
-    /// The hold is on the upstream.
+    /// The hold has been put on the upstream.
     Held,
+    /// The hold was on the upstream already.
+    Already,
     /// The upstream terminates or is gone, or another one has its name: nothing was written.
     TooLate,
 }
@@ -40,7 +42,8 @@ impl Holder<'_> {
         may_write: impl Fn() -> Result<(), E>,
     ) -> Result<Put, E> {
         match self.finalizer().put(uid, may_write).await? {
-            kubernetes::Put::Written | kubernetes::Put::WasThere => Ok(Put::Held),
+            kubernetes::Put::Written => Ok(Put::Held),
+            kubernetes::Put::WasThere => Ok(Put::Already),
             kubernetes::Put::Terminating | kubernetes::Put::Gone => Ok(Put::TooLate),
             kubernetes::Put::Contended(error) => Err(error.into()),
         }

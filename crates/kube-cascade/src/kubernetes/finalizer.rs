@@ -29,6 +29,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     call::{CallError, Class, request},
@@ -40,12 +41,17 @@ use crate::object::ObjectRef;
 /// How often a patch is computed anew after its test has failed.
 pub(crate) const ATTEMPTS: u32 = 10;
 
-/// The wait before the second attempt, at random between half of it and the whole, and doubled for
-/// each further one. Measured on the load above: 10 ms leave 5.1 requests an operation, 100 ms 3.8.
+/// The shortest wait before the second attempt, doubled for each further one; each is at random
+/// between half of it and the whole. Measured on the load above: 10 ms leave 5.1 requests an
+/// operation, 100 ms 3.8.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest of these waits.
+/// The longest wait, where reading and writing take no longer than [`FIRST_WAIT`]. Where they take
+/// longer, all waits grow with them: what matters is how many others write between the two.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait of all.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One finalizer of one object.
 pub(crate) struct Finalizer<'a> {
@@ -92,6 +98,7 @@ impl Finalizer<'_> {
     ) -> Result<Put, E> {
         let mut attempts = Attempts::default();
         loop {
+            let begun = Instant::now();
             let Some(meta) = self.read(uid).await? else {
                 return Ok(Put::Gone);
             };
@@ -106,7 +113,7 @@ impl Finalizer<'_> {
             match self.patch(&put_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Put::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta).await? {
+                    if let Some(last) = attempts.failed(error, meta, begun.elapsed()).await? {
                         return Ok(Put::Contended(last));
                     }
                 }
@@ -124,6 +131,7 @@ impl Finalizer<'_> {
     ) -> Result<Removed, E> {
         let mut attempts = Attempts::default();
         loop {
+            let begun = Instant::now();
             let Some(meta) = self.read(uid).await?.filter(|meta| self.is_on(meta)) else {
                 return Ok(Removed::WasOff);
             };
@@ -132,7 +140,7 @@ impl Finalizer<'_> {
             match self.patch(&remove_patch(&meta, self.name)).await {
                 Ok(()) => return Ok(Removed::Written),
                 Err(error) => {
-                    if let Some(last) = attempts.failed(error, meta).await? {
+                    if let Some(last) = attempts.failed(error, meta, begun.elapsed()).await? {
                         return Ok(Removed::Contended(last));
                     }
                 }
@@ -189,6 +197,7 @@ impl Attempts {
         &mut self,
         error: CallError,
         computed_from: Meta,
+        took: Duration,
     ) -> Result<Option<CallError>, CallError> {
         match error.class() {
             Class::NotFound => return Ok(None),
@@ -202,17 +211,17 @@ impl Attempts {
         if *error.class() == Class::Invalid {
             self.refused = Some((error, computed_from.resource_version));
         }
-        tokio::time::sleep(wait(self.made)).await;
+        tokio::time::sleep(wait(self.made, took)).await;
         Ok(None)
     }
 }
 
-/// The wait after this many failed attempts, at least one.
-fn wait(attempts: u32) -> Duration {
+/// The wait after this many failed attempts, at least one, the last of which took so long.
+fn wait(attempts: u32, took: Duration) -> Duration {
+    let slow = took.div_duration_f64(FIRST_WAIT).max(1.0);
     let doubled = FIRST_WAIT * 2_u32.saturating_pow(attempts - 1);
-    doubled
-        .min(LONGEST_WAIT)
-        .mul_f64(rand::random_range(0.5..1.0))
+    let wait = doubled.min(LONGEST_WAIT).mul_f64(slow).min(PATIENCE);
+    wait.mul_f64(rand::random_range(0.5..1.0))
 }
 
 fn test_uid(meta: &Meta) -> Value {
@@ -249,3 +258,6 @@ fn remove_patch(meta: &Meta, name: &str) -> Value {
     }
     Value::Array(operations)
 }
+
+#[cfg(test)]
+mod tests;

@@ -325,6 +325,17 @@ impl Epoch<'_> {
         let request = request.map_err(|error| failed(kube::Error::BuildRequest(error)))?;
         let client = self.source.kinds.client();
         let events = call::call(attempted, client.request_events::<Partial>(request)).await?;
+        // A server ends the watches of a definition that goes in good order, and the same watch may
+        // then be one of its successor's objects: they would be reported under the old one, and
+        // their cascades be parked for as long as the epoch lasts.
+        if definition(&self.source.kinds, &self.resource)
+            .await?
+            .token()
+            != self.definition
+        {
+            let attempted = format!("watch {}, whose definition was replaced", self.source.kind);
+            return Err(CallError::new(attempted, Class::Expired));
+        }
         pin_mut!(events);
         loop {
             let event = match timeout(SILENCE, events.next()).await {

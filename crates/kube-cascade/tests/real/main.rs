@@ -17,5 +17,8 @@ mod hold;
 mod ids;
 mod reading;
 mod reconcile;
+mod references;
+mod resolving;
 mod starting;
 mod watching;
+mod writers;

@@ -240,7 +240,7 @@ impl Action {
         let Kind::Latency(range) = &self.0 else {
             return vec![self.clone()];
         };
-        let mut delay = || range.start + (range.end - range.start).mul_f64(draw());
+        let mut delay = || range.start + range.end.saturating_sub(range.start).mul_f64(draw());
         let (before, after) = (delay(), delay());
         vec![
             Self(Kind::DelayBefore(before)),

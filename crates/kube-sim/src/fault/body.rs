@@ -191,7 +191,7 @@ fn with_nth_event_late(data: Data, nth: u64) -> Data {
                 continue;
             }
             if event && let Some(late) = held.take() {
-                let both = BytesMut::from_iter(line.into_iter().chain(late));
+                let both: BytesMut = line.into_iter().chain(late).collect();
                 return Ok(Some((both.freeze(), (lines, seen, None))));
             }
             return Ok(Some((line, (lines, seen, held))));

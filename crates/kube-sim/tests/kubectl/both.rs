@@ -33,7 +33,7 @@ pub(crate) fn check(namespace: &str, commands: &[&str]) {
         let [sim, real] = both.run(namespace, command);
         if sim != real {
             let told = sim.difference(&real);
-            differences.push_str(&format!("\n$ kubectl {command}\n{told}"));
+            differences.extend(["\n$ kubectl ", command, "\n", &told]);
         }
     }
     assert!(differences.is_empty(), "{differences}");
@@ -80,7 +80,7 @@ impl Both {
         };
         for command in [
             "apply -f definitions.yaml",
-            "wait --for=condition=Established --timeout=30s crd/networks.sim.example.com \
+            "wait --for=condition=Established --timeout=60s crd/networks.sim.example.com \
              crd/projects.sim.example.com",
         ] {
             for output in both.run("default", command) {

@@ -50,7 +50,7 @@ fn every_cascade_is_understood() {
             "get cm conf",
             "create -f conf.yaml",
             "delete cm conf --cascade=foreground --wait=false",
-            "wait --for=delete cm/conf --timeout=20s",
+            "wait --for=delete cm/conf --timeout=60s",
             "get cm conf",
         ],
     );

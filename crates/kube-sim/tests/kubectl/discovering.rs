@@ -44,7 +44,7 @@ fn a_definition_can_be_installed_used_and_taken_away() {
             "get visitors",
             "create -f visitor.yaml",
             "apply -f passing-definition.yaml",
-            "wait --for=condition=Established --timeout=30s crd/visitors.passing.example.com",
+            "wait --for=condition=Established --timeout=60s crd/visitors.passing.example.com",
             "get crd visitors.passing.example.com",
             "get crd visitors.passing.example.com -o name",
             "create -f visitor.yaml",

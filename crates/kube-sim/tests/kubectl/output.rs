@@ -30,7 +30,7 @@ impl Output {
         let only = |lines: &str, others: &str, sign: &str| -> String {
             let known: Vec<&str> = others.lines().collect();
             let only = lines.lines().filter(|line| !known.contains(line));
-            only.map(|line| format!("  {sign}{line}\n")).collect()
+            only.flat_map(|line| ["  ", sign, line, "\n"]).collect()
         };
         match only(&mine, &others, "-") + &only(&others, &mine, "+") {
             same if same.is_empty() => format!("  -{mine}\n  +{others}"),
@@ -57,7 +57,7 @@ fn without_log(errors: &str) -> String {
             && date.chars().all(|digit| digit.is_ascii_digit())
     };
     let lines = errors.lines().filter(|line| !is_logged(line));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Puts names in the place of UIDs, times, ages, versions and addresses, and single spaces where

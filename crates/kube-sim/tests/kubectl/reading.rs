@@ -119,7 +119,7 @@ fn what_is_absent_is_refused_in_the_servers_words() {
             "get crd nobodys.example.com",
             "get net",
             "get net,cm/conf",
-            "wait --for=condition=Ready net/red --timeout=5s",
+            "wait --for=condition=Ready net/red --timeout=60s",
             "describe net red",
             "describe net",
         ],
@@ -168,14 +168,14 @@ fn conditions_are_waited_for() {
     check(
         "waiting",
         &[
-            "wait --for=jsonpath='{.spec.hosts}'=12 net/red --timeout=5s",
-            "wait --for=create net/red --timeout=5s",
+            "wait --for=jsonpath='{.spec.hosts}'=12 net/red --timeout=60s",
+            "wait --for=create net/red --timeout=60s",
             "wait --for=condition=Ready net/red --timeout=1s",
             "patch net red --subresource=status --type=merge \
              -p '{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}'",
-            "wait --for=condition=Ready net/red --timeout=5s",
+            "wait --for=condition=Ready net/red --timeout=60s",
             "get net red",
-            "wait --for=delete net/nobody --timeout=5s",
+            "wait --for=delete net/nobody --timeout=60s",
         ],
     );
 }

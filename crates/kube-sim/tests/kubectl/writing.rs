@@ -149,7 +149,7 @@ fn objects_are_patched() {
             "get cm conf -o yaml",
             r#"patch sa robot -p '{"imagePullSecrets":[{"name":"two"}]}'"#,
             "get sa robot -o yaml",
-            r#"patch net absent --type=merge -p '{}'"#,
+            "patch net absent --type=merge -p '{}'",
         ],
     );
 }

@@ -110,6 +110,8 @@ impl Screen {
     pub(super) fn tell(&mut self, happening: Happening) -> io::Result<()> {
         if self.look.live {
             self.told.push(happening);
+            let surplus = self.told.len().saturating_sub(view::NEWS);
+            self.told.drain(..surplus);
             Ok(())
         } else {
             self.print(&[view::news(&happening)])

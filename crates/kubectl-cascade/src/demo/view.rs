@@ -12,8 +12,8 @@ use super::stage::{Happening, Row, Stage, State};
 /// From this width on, the namespaces have a column of their own.
 const WITH_NAMESPACES: usize = 60;
 
-/// The longest piece of the latest news under the tree; more would be a log.
-const NEWS: usize = 12;
+/// How much of the latest news is under the tree at most; more would be a log.
+pub(super) const NEWS: usize = 12;
 
 /// A line of styled pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

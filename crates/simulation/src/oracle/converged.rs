@@ -1,12 +1,15 @@
 //! What must be so once nobody disturbs any more: nothing missed, nothing left over.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{id, is_label_value, is_namesake};
 use crate::{
     truth::{Life, Truth},
     world::{Rule, World},
 };
+
+/// By when every upstream has been listed once; what went before may never have been seen.
+const LISTED: Duration = Duration::from_secs(12);
 
 /// Something that is still to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +86,14 @@ fn of_gone(rule: &Rule, truth: &Truth, upstream: &Life, left: &mut Vec<Unfinishe
     if barred(rule, truth, upstream, &dependents).is_some() {
         return;
     }
-    let gone = upstream.gone.map_or(0, |gone| gone.seq);
+    let Some(gone) = upstream.gone.filter(|gone| gone.at >= LISTED) else {
+        return;
+    };
     for dependent in dependents {
         let since = dependent
             .label_since(rule.label)
             .map_or(u64::MAX, |since| since.seq);
-        if dependent.terminating.is_none() && since < gone {
+        if dependent.terminating.is_none() && since < gone.seq {
             let place = upstream.place();
             let what = format!("{} is alive, but {place} is gone", dependent.place());
             left.push(Unfinished(format!("rule {}: {what}", rule.name)));

@@ -54,7 +54,7 @@ impl Crew {
             deaths: (0..deaths).map(|_| death(dice)).collect(),
             restart: dice.span(0..20_000),
             skews: vec![skew(dice), skew(dice)],
-            seed: dice.next(),
+            seed: dice.draw(),
         }
     }
 
@@ -132,7 +132,7 @@ pub(super) fn supervise(
                 Client::new(line, "default")
             };
             let installation = INSTALLATION.parse().expect("it is a good name");
-            let seed = crew.seed ^ Dice::new(nth as u64).next();
+            let seed = crew.seed ^ Dice::new(nth as u64).draw();
             let mut controller = Controller::new(rules.clone(), installation, client(), client())
                 .identity(replica.name.clone())
                 .seed(seed)

@@ -1,5 +1,7 @@
 //! What needs a lost lease, on an API server in memory; the rest runs on a real one.
 
+use std::sync::Mutex;
+
 use http::Method;
 use kube::api::DynamicObject;
 use kube_sim::ApiServer;
@@ -10,8 +12,9 @@ use crate::fence::Tenure;
 
 const OWN: &str = "example.com/operator";
 
-/// Does nothing, and is done.
-struct Idle;
+/// Is done with everything at once; what it holds, it lets go of when it deprovisions.
+#[derive(Default)]
+struct Idle(Mutex<Option<Tenure>>);
 
 impl Lifecycle for Idle {
     type Object = DynamicObject;
@@ -21,45 +24,71 @@ impl Lifecycle for Idle {
     }
 
     async fn deprovision(&self, _: DynamicObject) -> Result<Outcome, ConsumeError> {
+        self.0.lock().expect("nobody panics").take();
         Ok(Outcome::Done)
     }
 }
 
 fn reconciler(server: &ApiServer, fence: Fence) -> Reconciler<Idle> {
+    reconciler_of(server, fence, Idle::default())
+}
+
+fn reconciler_of(server: &ApiServer, fence: Fence, idle: Idle) -> Reconciler<Idle> {
     let client = Client::new(server.clone(), "default");
     let order = Order::new(OWN.parse().expect("it is a finalizer"));
-    Reconciler::new(client, Kind::new("", "ConfigMap"), order, Idle).fenced(fence)
+    Reconciler::new(client, Kind::new("", "ConfigMap"), order, idle).fenced(fence)
+}
+
+const ONE: &str = "/api/v1/namespaces/default/configmaps/map";
+
+fn map() -> ObjectRef {
+    ObjectRef::new(Kind::new("", "ConfigMap"), Some("default".into()), "map")
+}
+
+/// A server with one object, which has these finalizers.
+fn server(finalizers: &Value, deleted: bool) -> ApiServer {
+    let server = ApiServer::new();
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "map", "finalizers": finalizers},
+    });
+    let all = "/api/v1/namespaces/default/configmaps";
+    let created = server.request(&Method::POST, all, &object);
+    created.unwrap_or_else(|error| panic!("{error:?}"));
+    if deleted {
+        let deleted = server.request(&Method::DELETE, ONE, &Value::Null);
+        deleted.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+    server
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_stays_when_the_lease_is_lost_while_it_is_taken_down() {
+    let server = server(&json!([OWN]), true);
+    let (tenure, fence) = Tenure::begin(Instant::now() + RECHECK);
+    let before = server.revision();
+    let reconciler = reconciler_of(&server, fence, Idle(Mutex::new(Some(tenure))));
+    let ended = reconciler.reconcile(&map()).await;
+    assert!(matches!(ended, Err(ReconcileError::Fence(_))), "{ended:?}");
+    assert_eq!(server.revision(), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_without_the_lease() {
-    let map = ObjectRef::new(Kind::new("", "ConfigMap"), Some("default".into()), "map");
-    let all = "/api/v1/namespaces/default/configmaps";
-    let one = "/api/v1/namespaces/default/configmaps/map";
     for (finalizers, deleted) in [
         (json!(["stranger.example.com/a_b"]), false),
         (json!([OWN]), true),
         (json!([OWN, "networks.example.com/east_blue"]), true),
     ] {
-        let server = ApiServer::new();
-        let object = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "map", "finalizers": finalizers},
-        });
-        let created = server.request(&Method::POST, all, &object);
-        created.unwrap_or_else(|error| panic!("{error:?}"));
-        if deleted {
-            let deleted = server.request(&Method::DELETE, one, &Value::Null);
-            deleted.unwrap_or_else(|error| panic!("{error:?}"));
-        }
+        let server = server(&finalizers, deleted);
         let before = server.revision();
         let (tenure, fence) = Tenure::begin(Instant::now() + RECHECK);
         drop(tenure);
-        let ended = reconciler(&server, fence).reconcile(&map).await;
+        let ended = reconciler(&server, fence).reconcile(&map()).await;
         assert!(matches!(ended, Err(ReconcileError::Fence(_))), "{ended:?}");
         assert_eq!(server.revision(), before, "{finalizers}");
 
-        let ended = reconciler(&server, Fence::always()).reconcile(&map).await;
+        let ended = reconciler(&server, Fence::always()).reconcile(&map()).await;
         ended.expect("somebody who leads can do it");
     }
 }

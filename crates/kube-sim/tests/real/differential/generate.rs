@@ -25,7 +25,7 @@ pub(crate) fn sequence(seed: u64) -> Sequence {
     Sequence { steps, watches }
 }
 
-/// SplitMix64, which is enough for tests and the same everywhere.
+/// `SplitMix64`, which is enough for tests and the same everywhere.
 struct Generator {
     state: u64,
     /// Generated names differ between the servers, and so would the order of two of them.
@@ -81,7 +81,7 @@ impl Place {
         }
     }
 
-    fn object(self, metadata: Value) -> Value {
+    fn object(self, metadata: &Value) -> Value {
         json!({"apiVersion": self.api_version(), "kind": self.kind(), "metadata": metadata})
     }
 }
@@ -155,7 +155,7 @@ impl Generator {
             }
             _ => {}
         }
-        let mut object = place.object(metadata);
+        let mut object = place.object(&metadata);
         self.content(place, &mut object);
         self.broken_type(&mut object);
         let query = self.write_query();
@@ -423,11 +423,11 @@ impl Generator {
             8 => metadata["deletionTimestamp"] = "2001-01-01T00:00:00Z".into(),
             9 => {
                 metadata["creationTimestamp"] =
-                    self.pick(&[json!(null), json!("2001-01-01T00:00:00Z")])
+                    self.pick(&[json!(null), json!("2001-01-01T00:00:00Z")]);
             }
             _ => {}
         }
-        let mut object = place.object(metadata);
+        let mut object = place.object(&metadata);
         self.content(place, &mut object);
         self.broken_type(&mut object);
         let query = self.write_query();
@@ -592,17 +592,17 @@ impl Generator {
                 let mut metadata = self.metadata();
                 metadata["name"] = place.name.into();
                 metadata["resourceVersion"] = format!("$rv({})", place.key()).into();
-                let mut object = place.object(metadata);
+                let mut object = place.object(&metadata);
                 self.content(place, &mut object);
                 object["status"] = status;
                 Step::new(Method::PUT, path).body(object)
             }
             _ => {
-                let mut patch = self.merge_patch(place);
-                patch["status"] = status;
+                let mut change = self.merge_patch(place);
+                change["status"] = status;
                 Step::new(Method::PATCH, path)
                     .content_type(MERGE)
-                    .body(patch)
+                    .body(change)
             }
         }
     }
@@ -696,9 +696,9 @@ impl Generator {
             6 => Step::new(Method::PATCH, path)
                 .content_type("text/plain")
                 .body("{}".into()),
-            7 => Step::new(Method::PUT, collection).body(place.object(json!({"name": "a"}))),
+            7 => Step::new(Method::PUT, collection).body(place.object(&json!({"name": "a"}))),
             8 => Step::new(Method::DELETE, path).body("{bad".into()),
-            9 => Step::new(Method::POST, path).body(place.object(json!({"name": place.name}))),
+            9 => Step::new(Method::POST, path).body(place.object(&json!({"name": place.name}))),
             10 => Step::new(Method::GET, path + "/scale"),
             _ => Step::new(Method::GET, collection.replace("s/$", "s/nowhere-$")),
         }

@@ -68,7 +68,7 @@ fn random_sequences_show_no_difference() {
                     let sequence = generate::sequence(seed);
                     let length = sequence.steps.len() as u64;
                     steps.fetch_add(length, Ordering::Relaxed);
-                    if (seed + 1 - first) % PROGRESS == 0 {
+                    if (seed + 1 - first).is_multiple_of(PROGRESS) {
                         tell(&format!("{} sequences begun", seed + 1 - first));
                     }
                     if let Some(difference) = confirmed(&client, &sequence).await {
@@ -87,7 +87,7 @@ fn random_sequences_show_no_difference() {
     let found: Vec<_> = found.into_iter().flatten().collect();
     let seconds = lasted.as_secs_f64();
     let count = next.load(Ordering::Relaxed).min(end) - first;
-    let rate = count as f64 / seconds;
+    let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
     let steps = steps.load(Ordering::Relaxed);
     tell(&format!(
         "{count} sequences of 10 to 30 requests from seed {first}, {steps} requests on each side, \

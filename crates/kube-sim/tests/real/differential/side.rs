@@ -132,11 +132,11 @@ impl Side {
         let marker = unique("marker");
         let name = if query.contains("metadata.name") {
             // An object of that name is changed instead.
-            let patch = json!({"metadata": {"annotations": {"marker": marker}}});
+            let change = json!({"metadata": {"annotations": {"marker": marker}}});
             let step = Step::new(Method::PATCH, format!("{path}/a"));
             let step = step
                 .content_type("application/merge-patch+json")
-                .body(patch);
+                .body(change);
             if self.send(&step).await.code == 200 {
                 return marker;
             }
@@ -229,7 +229,9 @@ impl Side {
                 Some("WidgetList") => "widgets",
                 _ => return,
             };
-            items.iter().for_each(|item| self.see(plural, item));
+            for item in items {
+                self.see(plural, item);
+            }
             return;
         }
         match body["kind"].as_str() {
@@ -413,7 +415,10 @@ impl Names {
             if window.is_some_and(is_uuid) {
                 let uid = &text[at..at + LENGTH];
                 match self.uids.iter().position(|known| known == uid) {
-                    Some(index) => named.push_str(&format!("<uid {index}>")),
+                    Some(index) => {
+                        let place = index.to_string();
+                        named.extend(["<uid ", &place, ">"]);
+                    }
                     // The one that sequences make up.
                     None if uid.starts_with("00000000-") => named.push_str(uid),
                     None => named.push_str("<uid never seen>"),
