@@ -74,7 +74,13 @@ pub(super) fn patched(
 ) -> Result<Decoded, Status> {
     let mut value = std::mem::take(&mut patched.object);
     let mut strict = std::mem::take(&mut patched.strict);
-    check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
+    // A strategic patch is applied to something whose type is known already.
+    if kind == PatchKind::Strategic {
+        value["kind"] = served.resource.kind.as_str().into();
+        value["apiVersion"] = served.resource.api_version().into();
+    } else {
+        check_patched_type(served, &value).map_err(|why| patched.refuse(&why))?;
+    }
     strict.extend(read(served, &mut value).map_err(|why| match kind {
         PatchKind::Strategic => patched.refuse(&unconverted(&why).unwrap_or(why)),
         _ => patched.refuse(&why),

@@ -43,7 +43,7 @@ pub(super) fn put(
     let name = request.target.name.as_deref().unwrap_or("");
     check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
-    let object = without_duplicate_owners(transaction, object);
+    let object = without_duplicate_owners(transaction, object, "");
     let Some(stored) = transaction.get(served, &key(request.namespace(), name)) else {
         if part == Part::Main && served.strategy.allows_create_on_update() {
             let stored = create::new_object(transaction, served, request.namespace(), object)?;
@@ -92,14 +92,25 @@ pub(super) fn patch(
     let mut object = decoded.object;
     check_name(&object, name)?;
     create::check_namespace(request.namespace(), &mut object)?;
+    // For a patch the server looks at this later, and says so.
+    let when = " after mutating admission happens";
+    let object = without_duplicate_owners(transaction, object, when);
     let stored = update(transaction, served, &stored, object, part)?;
     Ok(Answer::json(StatusCode::OK, form.show(served, &stored)))
 }
 
 /// Takes out owners that are named twice, of which the client is warned whatever comes of it.
-fn without_duplicate_owners(transaction: &mut Transaction<'_>, object: Object) -> Object {
+fn without_duplicate_owners(
+    transaction: &mut Transaction<'_>,
+    object: Object,
+    when: &str,
+) -> Object {
     let mut object = Value::Object(object);
     let warning = validate::duplicate_owners(&mut object);
+    let warning = warning.map(|text| {
+        let what = "contains duplicate entries";
+        text.replacen(what, &format!("{what}{when}"), 1)
+    });
     transaction.warnings.extend(warning);
     match object {
         Value::Object(object) => object,

@@ -106,13 +106,19 @@ impl Side {
         let mut body = response.into_body();
         let (mut unread, mut events) = (Vec::new(), Map::new());
         loop {
-            let frame = body.frame().await.expect("it goes on until the marker");
+            // A server that is told of much else meanwhile may not know the beginning any more.
+            let Some(frame) = body.frame().await else {
+                return Value::Null;
+            };
             let data = frame.expect("it is whole").into_data();
             unread.extend_from_slice(&data.expect("there are no trailers"));
             while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = unread.drain(..=end).collect();
                 let event: Value = serde_json::from_slice(&line).expect("an event");
                 let object = &event["object"];
+                if event["type"] == "ERROR" {
+                    return Value::Null;
+                }
                 if object["metadata"]["annotations"]["marker"] == marker.as_str() {
                     return Value::Object(events);
                 }
@@ -390,6 +396,7 @@ impl Names {
         for (before, after) in [
             ("in record (", ")"),
             ("in object meta: ", ""),
+            ("resourceVersion:", ""),
             ("current: ", ""),
             ("in the precondition (", ")"),
             ("\"resourceVersion\":\"", "\""),
