@@ -179,7 +179,11 @@ impl Upstream {
         Ok(Some(definition(kinds, &resource).await?.token()))
     }
 
-    /// Reads the upstream, then its definition, then its namesakes; live and consistent.
+    /// Reads the namesakes, then the upstream, then its definition; live and consistent.
+    ///
+    /// In this order the three answers hold together at one moment, that of the first: an upstream
+    /// whose deletion a hint told of was terminating then if it is now, and a definition that is
+    /// not being deleted now was not either.
     ///
     /// # Errors
     /// Any read that fails: what cannot be read is never taken for gone.
@@ -212,14 +216,14 @@ impl Confirmed {
     ) -> Result<Evidence, CallError> {
         let resource = self.kinds.resolve(&self.kind).await?;
         let namespace = self.namespace(envelope);
-        let seen = resource
-            .get(self.kinds.client(), namespace, envelope.name())
-            .await?;
-        let definition = definition(&self.kinds, &resource).await?;
         let namesakes = self
             .namesakes
             .search(self.kinds.client(), &resource, namespace, envelope.name())
             .await?;
+        let seen = resource
+            .get(self.kinds.client(), namespace, envelope.name())
+            .await?;
+        let definition = definition(&self.kinds, &resource).await?;
         Ok(Evidence {
             upstream: sighting(seen, hold),
             definition,

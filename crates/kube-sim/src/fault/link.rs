@@ -1,13 +1,27 @@
 //! Whether the server can be reached, and the end of what runs when it cannot.
 
-use std::{error::Error, fmt, io, sync::Arc};
+use std::{
+    error::Error,
+    fmt, io,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// The line between clients and server; clones are the same line.
+///
+/// Those who wait for its end are woken in the order in which they began to: a `watch` channel
+/// would wake them in a random one, and a schedule could not be replayed.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
-    state: Arc<watch::Sender<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,42 +33,60 @@ struct State {
 
 impl Link {
     pub(super) fn new() -> Self {
+        let state = State { up: true, cuts: 0 };
         Self {
-            state: Arc::new(watch::Sender::new(State { up: true, cuts: 0 })),
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                changed: Notify::new(),
+            }),
         }
     }
 
     pub(super) fn down(&self) {
-        self.state.send_modify(|state| {
-            *state = State {
-                up: false,
-                cuts: state.cuts + 1,
-            }
+        self.change(|state| {
+            state.up = false;
+            state.cuts += 1;
         });
     }
 
     pub(super) fn up(&self) {
-        self.state.send_modify(|state| state.up = true);
+        self.change(|state| state.up = true);
     }
 
     pub(super) fn cut(&self) {
-        self.state.send_modify(|state| state.cuts += 1);
+        self.change(|state| state.cuts += 1);
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.state.borrow().up
+        self.lock().up
     }
 
     /// Ends when the line is down, or was cut after this call.
     pub(super) fn broken(&self) -> impl Future<Output = ()> + Send + 'static {
         let link = self.clone();
-        let mut state = self.state.subscribe();
-        let cuts = state.borrow().cuts;
+        let cuts = link.lock().cuts;
         async move {
-            let broken = state.wait_for(|now| !now.up || now.cuts != cuts).await;
-            debug_assert!(broken.is_ok(), "the sender lives as long as this future");
-            drop(link);
+            loop {
+                let mut changed = pin!(link.shared.changed.notified());
+                // Before the look at the state, so that no change falls in between.
+                changed.as_mut().enable();
+                let now = *link.lock();
+                if !now.up || now.cuts != cuts {
+                    return;
+                }
+                changed.await;
+            }
         }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.shared.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
