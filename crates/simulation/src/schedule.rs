@@ -148,6 +148,8 @@ struct Script {
     controller_delay: Duration,
     window: usize,
     page: Option<u64>,
+    /// By how many revisions the server's caches are behind: what `resourceVersion=0` reads.
+    lag: u64,
 }
 
 impl Script {
@@ -181,6 +183,11 @@ impl Script {
         };
         let window = if server.percent(10) { 8 } else { 10_000 };
         let page = server.percent(40).then(|| server.within(1..4));
+        let mut caches = dice.fork("caches");
+        let lag = match caches.below(3) {
+            0 => caches.within(1..20),
+            _ => 0,
+        };
         let mut script = Self {
             world,
             temper,
@@ -192,6 +199,7 @@ impl Script {
             controller_delay,
             window,
             page,
+            lag,
         };
         let leaves_out = |part| options.without.contains(&part);
         if leaves_out(Part::Faults) {
@@ -330,6 +338,7 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     };
     let started = Instant::now();
     let server = script.server(seed);
+    server.stale_reads(script.lag);
     let oracle = Oracle::new(script.world.clone());
     let actors = Actors::new(dice.fork("actors"), script.temper);
     let ground = Ground {
@@ -529,7 +538,7 @@ impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} of {:?}; acts {:?}; events {:?}; {:?}; {:?}; server: delay {:?}, window {}, page {:?}",
+            "{:?} of {:?}; acts {:?}; events {:?}; {:?}; {:?}; server: delay {:?}, window {}, page {:?}, lag {}",
             self.temper,
             self.length,
             self.acts,
@@ -538,7 +547,8 @@ impl fmt::Display for Script {
             self.crew,
             self.controller_delay,
             self.window,
-            self.page
+            self.page,
+            self.lag
         )
     }
 }
