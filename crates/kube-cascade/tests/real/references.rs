@@ -579,6 +579,34 @@ async fn another_object_of_the_name_is_not_used_in_its_place() {
 }
 
 #[tokio::test]
+async fn another_object_of_the_name_keeps_its_users() {
+    let ground = Ground::new().await;
+    let projects = three_projects(&ground).await;
+    let (references, reference, used) = (references(&ground), reference(), used(&ground));
+    let held = [KEPT, reference.as_str()];
+    // Before it is read again, and before it is written.
+    let reads = Match::verb(Verb::Get).resource(PROJECT.plural);
+    for (project, calls) in projects.iter().zip([reads, patches()]) {
+        let added = references.add_all(&used, [&project.name], &reference).await;
+        added.expect("it is used");
+        let gate = ground.gate(calls, |rule| rule.first(1));
+        let deed = async {
+            let waiting = gate.arrived().await;
+            project.delete().await;
+            project.set_finalizers(&[]).await;
+            // At the same place of the list.
+            let successor = project.again().kept_by(KEPT).kept_by(reference.as_str());
+            successor.create(&ground.hands).await;
+            waiting.release();
+        };
+        let clear = references.clear(&used, &reference);
+        let (cleared, ()) = in_time("a call", PATIENCE, futures::future::join(clear, deed)).await;
+        cleared.expect("it is gone, and so is its user");
+        assert_eq!(project.finalizers().await, held);
+    }
+}
+
+#[tokio::test]
 async fn built_in_objects_are_used_like_any_other() {
     let ground = Ground::new().await;
     let map = built_in(&ground, "", "ConfigMap", "configmaps", "used").await;

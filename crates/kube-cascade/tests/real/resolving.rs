@@ -7,7 +7,7 @@ use kube_cascade::{
 use kube_sim::fault::{Action, Answer, Match, Rule, Verb};
 
 use crate::{
-    fixtures::{CustomKind, NETWORK, ZONE, control_plane, install, namespaced, unique},
+    fixtures::{CustomKind, NETWORK, ZONE, control_plane, install, namespaced, unique, until},
     ground::Ground,
     references::named,
 };
@@ -83,9 +83,20 @@ async fn a_definition_that_went_proves_nothing() {
     control_plane()
         .kubectl(["delete", "crd", &fleeting.definition_name()])
         .expect("the definition is deleted");
-    crate::fixtures::until("it is not served", async || {
+    until("it is not served", async || {
         let found = references.resolve(&reference).await;
         matches!(found, Resolved::Unknown(Unresolved::NotServed(_)))
+    })
+    .await;
+    // What was known of it is forgotten.
+    let successor = CustomKind {
+        namespaced: false,
+        ..fleeting
+    };
+    install(control_plane(), &[successor]);
+    until("its successor is known", async || {
+        let found = references.resolve(&reference).await;
+        matches!(found, Resolved::Unknown(Unresolved::WrongScope(_)))
     })
     .await;
 }

@@ -67,6 +67,18 @@ async fn a_patch_that_the_server_refuses_for_what_it_is_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_patch_that_fails_otherwise_is_left_to_the_caller() {
+    for status in [StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR] {
+        let (_, faults, client) = with("other.example.com/kept");
+        let patches = Match::verb(Verb::Patch);
+        faults.add(Rule::new(patches.clone(), refused(status)));
+        let error = put(&client).await.expect_err("it fails");
+        assert_ne!(error.class(), &Class::Invalid, "{status}");
+        assert_eq!(faults.recorder().count(&patches), 1, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_patch_whose_test_failed_is_computed_anew() {
     let (server, faults, client) = with("other.example.com/kept");
     let patches = Match::verb(Verb::Patch);
@@ -94,15 +106,19 @@ fn waits_double_and_are_longer_where_the_server_is_slow() {
         (3, 1_000, 2_000, 4_000),
         (9, 10_000, 5_000, 10_000),
     ] {
-        let wait = wait(
-            attempts,
-            Duration::from_millis(took),
-            ("example.com/f", "1"),
-        )
-        .as_millis();
+        let took_that = Duration::from_millis(took);
+        let wait = wait(attempts, took_that, (NAME, "1")).as_millis();
         assert!(
             (least..=most).contains(&wait),
             "{attempts}, {took} ms: {wait} ms"
         );
     }
+}
+
+#[test]
+fn who_failed_on_the_same_version_waits_for_another_time() {
+    let wait = |name, version| wait(3, Duration::ZERO, (name, version));
+    assert_ne!(wait(NAME, "1"), wait("networks.example.com/east_red", "1"));
+    assert_ne!(wait(NAME, "1"), wait(NAME, "2"));
+    assert_eq!(wait(NAME, "1"), wait(NAME, "1"));
 }

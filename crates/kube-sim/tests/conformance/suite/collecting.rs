@@ -16,6 +16,7 @@ behaviours![
     an_orphaned_owner_with_another_finalizer_stays_without_a_trace,
     a_child_of_two_owners_stays_until_the_last_one_is_gone,
     a_child_of_an_owner_that_never_was_is_collected,
+    a_child_of_an_owner_of_an_unknown_kind_stays,
     a_child_whose_owner_has_another_uid_is_collected,
     a_child_of_a_namespaced_owner_in_another_namespace_is_collected,
     an_owner_without_a_namespace_owns_in_any_namespace,
@@ -202,6 +203,18 @@ async fn a_child_of_an_owner_that_never_was_is_collected(world: World) {
         child(&collection, &owner, "child", false).await;
         collection.gone("child").await;
     }
+}
+
+async fn a_child_of_an_owner_of_an_unknown_kind_stays(world: World) {
+    let maps = world.configmaps();
+    let of = |kind: &str| {
+        let owner = json!({"apiVersion": "v1", "kind": kind, "name": "never", "uid": "never"});
+        json!({"ownerReferences": [owner]})
+    };
+    maps.made("child", of("Nothing")).await;
+    maps.made("marker", of("ConfigMap")).await;
+    maps.gone("marker").await;
+    assert!(maps.exists("child").await);
 }
 
 async fn a_child_whose_owner_has_another_uid_is_collected(world: World) {
