@@ -3,7 +3,8 @@
 //!
 //! `DIFFERENTIAL_SEQUENCES` says how many there are, `DIFFERENTIAL_SEED` with which the first one
 //! begins. A sequence that shows a difference is made shorter and kept in `tests/corpus`, which is
-//! replayed in every run.
+//! replayed in every run. The first difference ends a run, unless `DIFFERENTIAL_SURVEY` is set:
+//! then all are found, and kept as long as they are.
 
 mod generate;
 mod side;
@@ -50,6 +51,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 fn random_sequences_show_no_difference() {
     let sequences = variable("DIFFERENTIAL_SEQUENCES").unwrap_or(SEQUENCES);
     let first = variable("DIFFERENTIAL_SEED").unwrap_or(1);
+    let survey = env::var_os("DIFFERENTIAL_SURVEY").is_some();
     let (next, steps) = (Arc::new(AtomicU64::new(first)), Arc::new(AtomicU64::new(0)));
     let end = first + sequences;
     let (found, lasted) = runtime().block_on(async {
@@ -60,10 +62,11 @@ fn random_sequences_show_no_difference() {
         for _ in 0..AT_ONCE {
             let (client, next, steps) = (client.clone(), Arc::clone(&next), Arc::clone(&steps));
             workers.spawn(async move {
+                let mut found = Vec::new();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= end {
-                        return None;
+                        return found;
                     }
                     let sequence = generate::sequence(seed);
                     let length = sequence.steps.len() as u64;
@@ -72,12 +75,12 @@ fn random_sequences_show_no_difference() {
                         tell(&format!("{} sequences begun", seed + 1 - first));
                     }
                     if let Some(difference) = confirmed(&client, &sequence).await {
-                        if env::var_os("DIFFERENTIAL_SURVEY").is_some() {
-                            println!("SURVEY {seed} {difference}\n");
+                        if survey {
+                            found.push((seed, (sequence, difference)));
                             continue;
                         }
                         next.store(end, Ordering::Relaxed);
-                        return Some((seed, shrink(&client, sequence, difference).await));
+                        found.push((seed, shrink(&client, sequence, difference).await));
                     }
                 }
             });
