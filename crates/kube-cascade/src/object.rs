@@ -73,6 +73,37 @@ impl ObjectRef {
         }
     }
 
+    /// Names an object of a Rust type, whose kind is `&()`, or a dynamic one, whose kind is its
+    /// `ApiResource`.
+    ///
+    /// An object that has no name yet, because the server is to make one up, gets the empty name,
+    /// which nothing accepts.
+    ///
+    /// # Examples
+    /// ```
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kube::core::ObjectMeta;
+    /// use kube_cascade::ObjectRef;
+    ///
+    /// let metadata = ObjectMeta {
+    ///     namespace: Some("region".into()),
+    ///     name: Some("settings".into()),
+    ///     ..ObjectMeta::default()
+    /// };
+    /// let settings = ConfigMap { metadata, ..ConfigMap::default() };
+    /// assert_eq!(ObjectRef::of(&settings, &()).to_string(), "ConfigMap region/settings");
+    /// ```
+    #[cfg(feature = "kubernetes")]
+    #[must_use]
+    pub fn of<K: kube::Resource>(object: &K, kind: &K::DynamicType) -> Self {
+        let metadata = object.meta();
+        Self::new(
+            Kind::new(K::group(kind).as_ref(), K::kind(kind).as_ref()),
+            metadata.namespace.as_deref().map(Arc::from),
+            metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> &Kind {

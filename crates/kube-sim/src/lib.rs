@@ -43,11 +43,12 @@
 //! | what | here |
 //! |---|---|
 //! | kinds | Namespaces, `ConfigMaps`, Secrets, `ServiceAccounts`, Events (both groups), Leases, definitions; all others by their definition |
-//! | authentication, RBAC | none: every request is allowed |
+//! | authentication, RBAC | none: every request is allowed; there are no access reviews to ask, so `kubectl auth` fails |
 //! | admission | only what Namespaces need: nothing is created in one that is missing or terminating; no webhooks, no policies, no quota |
 //! | server-side apply | refused (415); objects have no `managedFields` |
+//! | pruning | `kubectl apply --prune` asks for kinds that are not here, unless `--prune-allowlist` names those that are |
 //! | formats | JSON; of protobuf only the bodies with which kubectl creates built-in kinds |
-//! | definitions | what of a schema is not evaluated has the definition refused; no conversion webhooks |
+//! | definitions | what of a schema is not evaluated has the definition refused, and so has the scale subresource; no conversion webhooks |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
 //! | what moves a version | the content; a write that only changes who owns a field moves none |

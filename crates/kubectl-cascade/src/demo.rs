@@ -283,10 +283,8 @@ fn what_to_type(kubeconfig: &str, log: &Path) -> Vec<Line> {
         Line::plain("  kubectl get projects,clusters,networks,volumes --all-namespaces"),
         Line::plain("  kubectl delete project apollo"),
         Line::plain("  kubectl events"),
-        Line::dim(format!(
-            "Ctrl-C ends it. The controller's log: {}",
-            log.display()
-        )),
+        Line::dim("Ctrl-C ends it. The controller's log:"),
+        Line::dim(format!("  {}", log.display())),
         Line::default(),
     ]
 }

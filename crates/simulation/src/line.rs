@@ -58,6 +58,8 @@ pub struct Ground {
     pub leased: bool,
     /// The most objects that the server puts on a page, whatever it is asked for.
     pub page: Option<u64>,
+    /// Whether nobody disturbs any more: who starts now does not die.
+    pub calm: Arc<AtomicBool>,
 }
 
 impl Ground {

@@ -5,7 +5,12 @@
 
 mod replica;
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use kube_sim::{ApiServer, Author as ServerAuthor, fault::Faults};
 use kubectl_cascade::rules::{self, RuleSet};
@@ -350,6 +355,7 @@ async fn play(seed: u64, options: &Options) -> Verdict {
         started,
         leased: script.crew.leased,
         page: script.page,
+        calm: Arc::default(),
     };
     tell(&ground, &script);
     watch_writes(&ground);
@@ -377,6 +383,7 @@ async fn play(seed: u64, options: &Options) -> Verdict {
     disturb(&ground, &script, &faults, &handles).await;
     script.trouble.end(&faults);
     ground.actors.heal(&ground);
+    ground.calm.store(true, Ordering::Relaxed);
     ground
         .trace
         .line(ground.now(), || "nobody disturbs any more".to_owned());

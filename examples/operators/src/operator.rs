@@ -4,14 +4,13 @@
 
 use std::{env, time::Duration};
 
-use kube::core::ObjectMeta;
+use kube::api::DynamicObject;
 use kube_cascade::{
     ConsumeError, Kind, ObjectRef, Outcome, Queue,
     kubernetes::KubernetesSource,
     reconcile::{Lifecycle, Order, Reconciler},
-    reference::{AddError, References},
+    reference::{AddError, References, Used},
 };
-use serde::Deserialize;
 use tokio::{
     signal::{
         ctrl_c,
@@ -56,52 +55,52 @@ pub(crate) const COMPUTE: Service = Service {
     label: "example.com/network",
 };
 
-/// An object as its operator needs it: its specification would stand beside the metadata.
-#[derive(Deserialize)]
-struct Owned {
-    metadata: ObjectMeta,
-}
-
 struct Operator {
     service: &'static Service,
     /// The namespace of what its objects use.
     used_in: String,
+    /// What may be used there.
+    usable: Used,
     references: References,
 }
 
 impl Lifecycle for Operator {
-    type Object = Owned;
+    type Object = DynamicObject;
 
     /// Says that it uses what it uses, and only then builds on it.
-    async fn provision(&self, object: Owned) -> Result<Outcome, ConsumeError> {
-        let (user, Some(needed)) = self.names(&object) else {
-            return Ok(Outcome::Done); // it uses nothing
-        };
+    async fn provision(&self, object: DynamicObject) -> Result<Outcome, ConsumeError> {
+        let (user, needed) = self.names(&object);
         let reference = self.references.to(&user).await?;
-        match self.references.add(&needed, &reference).await {
-            // What it was to stand on goes, and the cascade will come for it, too.
-            Err(AddError::Terminating { .. }) => return Ok(Outcome::Done),
-            added => added?,
-        };
+        if let Some(needed) = &needed {
+            match self.references.add(needed, &reference).await {
+                // What it was to stand on goes, and the cascade will come for it, too.
+                Err(AddError::Terminating { .. }) => return Ok(Outcome::Done),
+                added => added?,
+            };
+        }
         self.say(&user, "is built");
+        // The label may have named another one before.
+        let needed = needed.iter().map(ObjectRef::name);
+        let left = self
+            .references
+            .remove_all_but(&self.usable, needed, &reference);
+        left.await?;
         Ok(Outcome::Done)
     }
 
     /// Takes it down, and only then says that it no longer uses what it used.
-    async fn deprovision(&self, object: Owned) -> Result<Outcome, ConsumeError> {
-        let (user, needed) = self.names(&object);
+    async fn deprovision(&self, object: DynamicObject) -> Result<Outcome, ConsumeError> {
+        let (user, _) = self.names(&object);
         sleep(TAKING_DOWN).await;
         self.say(&user, "is taken down");
-        if let Some(needed) = needed {
-            let reference = self.references.to(&user).await?;
-            self.references.remove(&needed, &reference).await?;
-        }
+        let reference = self.references.to(&user).await?;
+        self.references.clear(&self.usable, &reference).await?;
         Ok(Outcome::Done)
     }
 }
 
 impl Operator {
-    fn names(&self, object: &Owned) -> (ObjectRef, Option<ObjectRef>) {
+    fn names(&self, object: &DynamicObject) -> (ObjectRef, Option<ObjectRef>) {
         let metadata = &object.metadata;
         let name = metadata.name.as_deref().unwrap_or_default();
         let (group, kind, _) = self.service.has;
@@ -110,7 +109,7 @@ impl Operator {
         let (group, kind, _) = self.service.uses;
         let labels = metadata.labels.as_ref();
         let name = labels.and_then(|labels| labels.get(self.service.label));
-        let needed = name.map(|name| {
+        let needed = name.filter(|name| !name.is_empty()).map(|name| {
             let namespace = Some(self.used_in.as_str().into());
             ObjectRef::new(Kind::new(group, kind), namespace, name.as_str())
         });
@@ -131,9 +130,12 @@ pub(crate) async fn run(service: &'static Service, places: &[&str]) -> Result<()
     let (group, kind, usual) = service.has;
     let kind = Kind::new(group, kind);
     let namespace = places.first().copied().unwrap_or(usual);
+    let (group, used_kind, usual) = service.uses;
+    let used_in = places.get(1).copied().unwrap_or(usual).to_owned();
     let operator = Operator {
         service,
-        used_in: places.get(1).copied().unwrap_or(service.uses.2).to_owned(),
+        usable: Used::in_namespace(Kind::new(group, used_kind), used_in.parse()?),
+        used_in,
         references: References::new(client.clone()),
     };
     // Who waits for references to go wants to know when they do.

@@ -185,8 +185,8 @@ struct Attempts {
 impl Attempts {
     /// An error, if the last patch cannot have failed because the object had changed by then.
     ///
-    /// If it is still as it was read, no test of the patch can have failed: the server refuses the
-    /// change itself, and will do so again.
+    /// If it is still as it was read, no test of the patch can have failed, and it is not gone: the
+    /// server refuses the change itself, and will do so again.
     fn is_stale(&mut self, now: &Meta) -> Result<(), CallError> {
         match self.refused.take() {
             Some((error, version)) if version == now.resource_version => Err(error),
@@ -197,7 +197,7 @@ impl Attempts {
     /// Waits before the next attempt; the error itself, once there were enough.
     ///
     /// Only a failed test, an object that began to terminate or one that is gone make another
-    /// attempt worth it. The next read says which.
+    /// attempt worth it. The next read says which; there is no use in waiting for what is gone.
     async fn failed(
         &mut self,
         error: CallError,
@@ -205,20 +205,21 @@ impl Attempts {
         name: &str,
         took: Duration,
     ) -> Result<Option<CallError>, CallError> {
-        match error.class() {
-            Class::NotFound => return Ok(None),
-            Class::Invalid | Class::Conflict => {}
-            _ => return Err(error),
+        let class = error.class().clone();
+        if !matches!(class, Class::NotFound | Class::Invalid | Class::Conflict) {
+            return Err(error);
         }
         self.made += 1;
         if self.made == ATTEMPTS {
             return Ok(Some(error));
         }
         let version = computed_from.resource_version;
-        if *error.class() == Class::Invalid {
+        if class != Class::Conflict {
             self.refused = Some((error, Arc::clone(&version)));
         }
-        tokio::time::sleep(wait(self.made, took, (name, &version))).await;
+        if class != Class::NotFound {
+            tokio::time::sleep(wait(self.made, took, (name, &version))).await;
+        }
         Ok(None)
     }
 }

@@ -127,6 +127,14 @@ pub enum ReconcileError {
     /// The object could not be read, or its finalizers not be changed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Others have changed the object between each read and write of ours, or undone what we wrote.
+    #[error("others have changed {object} meanwhile, {ATTEMPTS} times in a row")]
+    Contended {
+        /// Which object.
+        object: ObjectRef,
+        /// The last answer, if it was one that refused.
+        source: Option<CallError>,
+    },
     /// The object is not what the [`Lifecycle`] takes.
     #[error("failed to read {object} as the type that its controller takes")]
     Decode {
@@ -166,6 +174,7 @@ impl ReconcileError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Call(error) => error.disposition(),
+            Self::Contended { .. } => Disposition::Retry,
             Self::Provision { retry_after, .. } | Self::Deprovision { retry_after, .. } => {
                 retry_after.map_or(Disposition::Retry, Disposition::RetryAfter)
             }
@@ -186,7 +195,10 @@ impl ReconcileError {
         match self {
             Self::Call(error) => error.park_reason(),
             Self::Decode { .. } => Some(ParkReason::Malformed),
-            Self::Provision { .. } | Self::Deprovision { .. } | Self::Fence(_) => None,
+            Self::Contended { .. }
+            | Self::Provision { .. }
+            | Self::Deprovision { .. }
+            | Self::Fence(_) => None,
         }
     }
 }
@@ -249,6 +261,9 @@ impl<L: Lifecycle> Reconciler<L> {
     /// [`Outcome::Done`] says that nothing is left to do until the object changes, or that it is
     /// gone; [`Outcome::Recheck`] that somebody has to be waited for, or what the lifecycle asked
     /// for; [`Outcome::Park`] comes from the lifecycle only.
+    ///
+    /// # Errors
+    /// [`ReconcileError`]; what was done until then was done, and a further call goes on.
     pub async fn reconcile(&self, object: &ObjectRef) -> Result<Outcome, ReconcileError> {
         let resource = self.resource().await?;
         let turn = Turn {
@@ -352,7 +367,12 @@ impl<L: Lifecycle> Turn<'_, L> {
                 Step::WaitForReferences(_) | Step::WaitForDependents(_) | Step::WaitForChildren => {
                     return Ok(Outcome::Recheck(*recheck));
                 }
-                Step::Adopt => self.adopt(&meta.uid).await?,
+                // Whoever takes our finalizer off again and again wins in the end.
+                Step::Adopt if attempts == ATTEMPTS => return Err(self.contended(None)),
+                Step::Adopt => {
+                    self.adopt(&meta.uid).await?;
+                    attempts += 1;
+                }
                 Step::Provision => {
                     let provisioned = lifecycle.provision(self.decode(whole)?).await;
                     return provisioned.map_err(|error| self.not_provisioned(error));
@@ -367,7 +387,10 @@ impl<L: Lifecycle> Turn<'_, L> {
                 Step::Finish => match self.finish(&meta).await {
                     Ok(()) => return Ok(Outcome::Done),
                     // The object is not as it was judged: the next read says how it is.
-                    Err(ReconcileError::Call(error)) if is_stale(&error) && attempts < ATTEMPTS => {
+                    Err(ReconcileError::Call(error)) if is_stale(&error) => {
+                        if attempts == ATTEMPTS {
+                            return Err(self.contended(Some(error)));
+                        }
                         attempts += 1;
                     }
                     Err(error) => return Err(error),
@@ -387,7 +410,7 @@ impl<L: Lifecycle> Turn<'_, L> {
         };
         let may_write = || Ok::<_, ReconcileError>(self.reconciler.fence.check()?);
         match finalizer.put(Some(uid), may_write).await? {
-            Put::Contended(error) => Err(error.into()),
+            Put::Contended(error) => Err(self.contended(Some(error))),
             Put::Written | Put::WasThere | Put::Terminating | Put::Gone => Ok(()),
         }
     }
@@ -457,13 +480,19 @@ impl<L: Lifecycle> Turn<'_, L> {
             Err(error) if is_missing(&error) => {
                 // For want of the subresource a custom resource's server says that there is no such
                 // object, although there is.
-                if self.read().await.is_ok_and(|seen| seen.is_some()) {
+                let is_there = |seen: Seen| whole["metadata"]["uid"] == *seen.meta.uid;
+                if self
+                    .read()
+                    .await
+                    .is_ok_and(|seen| seen.is_some_and(is_there))
+                {
                     tracing::info!(kind = %self.object.kind(), "no status subresource, no condition");
                     statusless.store(true, Ordering::Relaxed);
                 }
             }
             // Somebody else was faster, or it is gone: the next look writes what is left to say.
-            Err(error) if is_stale(&error) => tracing::debug!(error = %Chain(&error)),
+            // Or the kind's schema has no room for conditions, and it never is.
+            Err(error) if is_stale(&error) => tracing::info!(error = %Chain(&error)),
             Err(error) => tracing::warn!(error = %Chain(&error)),
         }
         Ok(None)
@@ -479,6 +508,11 @@ impl<L: Lifecycle> Turn<'_, L> {
         sent: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, CallError> {
         request(self.reconciler.kinds.client(), attempted, sent).await
+    }
+
+    fn contended(&self, source: Option<CallError>) -> ReconcileError {
+        let object = self.object.clone();
+        ReconcileError::Contended { object, source }
     }
 
     fn decode(&self, whole: Value) -> Result<L::Object, ReconcileError> {

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{InvalidPlural, UnwritableReference, used::Changed};
 use crate::{
+    fence::FenceLost,
     kubernetes::{ATTEMPTS, CallError, Disposition},
     object::{Kind, ObjectRef},
 };
@@ -25,6 +26,14 @@ pub enum NameError {
         /// What is wrong with it.
         source: InvalidPlural,
     },
+    /// It names a namespace although its kind has none, or lacks one.
+    #[error("{object} {}", if *.namespaced { "lacks its namespace" } else { "is of a kind without namespaces" })]
+    Scope {
+        /// The object.
+        object: ObjectRef,
+        /// Whether the kind is namespaced.
+        namespaced: bool,
+    },
     /// No finalizer can name it.
     #[error(transparent)]
     Unwritable(#[from] UnwritableReference),
@@ -36,7 +45,9 @@ impl NameError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Discover(error) => error.disposition(),
-            Self::Plural { .. } | Self::Unwritable(_) => Disposition::Permanent,
+            Self::Plural { .. } | Self::Scope { .. } | Self::Unwritable(_) => {
+                Disposition::Permanent
+            }
         }
     }
 }
@@ -68,6 +79,9 @@ pub enum AddError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The lease is lost: another process goes on.
+    #[error(transparent)]
+    Fence(#[from] FenceLost),
 }
 
 impl AddError {
@@ -77,7 +91,7 @@ impl AddError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::NotFound { .. } | Self::Contended { .. } => Disposition::Retry,
-            Self::Terminating { .. } => Disposition::Permanent,
+            Self::Terminating { .. } | Self::Fence(_) => Disposition::Permanent,
             Self::Call(error) => error.disposition(),
         }
     }
@@ -98,6 +112,9 @@ pub enum RemoveError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The lease is lost: another process goes on.
+    #[error(transparent)]
+    Fence(#[from] FenceLost),
 }
 
 impl RemoveError {
@@ -106,6 +123,7 @@ impl RemoveError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Contended { .. } => Disposition::Retry,
+            Self::Fence(_) => Disposition::Permanent,
             Self::Call(error) => error.disposition(),
         }
     }

@@ -8,7 +8,7 @@ use super::Reference;
 ///
 /// Those with a slash are what counts: without being known they would be read as references, for
 /// instance `kubernetes.io/pv-protection` as one by `pv-protection` of the kind `kubernetes.io`.
-const WELL_KNOWN: [&str; 12] = [
+const WELL_KNOWN: [&str; 14] = [
     // The garbage collector's (apimachinery, `meta/v1`).
     "foregroundDeletion",
     "orphan",
@@ -18,6 +18,8 @@ const WELL_KNOWN: [&str; 12] = [
     // Of the controllers in kube-controller-manager.
     "batch.kubernetes.io/job-tracking",
     "service.kubernetes.io/load-balancer-cleanup",
+    "networking.k8s.io/service-cidr-finalizer",
+    "resource.kubernetes.io/delete-protection",
     // Of the storage sidecars.
     "external-provisioner.volume.kubernetes.io/finalizer",
     "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection",
@@ -28,8 +30,9 @@ const WELL_KNOWN: [&str; 12] = [
 ];
 
 /// Prefixes under which there are no references: `kubernetes.io/pv-protection` and
-/// `pvc-protection` are under the first, holds under the second. No API group is called so.
-const WELL_KNOWN_PREFIXES: [&str; 2] = ["kubernetes.io", "kube-cascade.dev"];
+/// `pvc-protection` are under the first, those of volume drivers under the second, holds under the
+/// third. Nothing is served as `plural.group` under these names.
+const WELL_KNOWN_PREFIXES: [&str; 3] = ["kubernetes.io", "external-attacher", "kube-cascade.dev"];
 
 /// What a finalizer is.
 ///

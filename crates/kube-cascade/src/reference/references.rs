@@ -7,6 +7,7 @@ use super::{
     error::{AddError, NameError, RemoveError},
 };
 use crate::{
+    fence::Fence,
     kubernetes::{CallError, Finalizer, Kinds, Put, Removed, Resource},
     object::{Kind, ObjectRef},
 };
@@ -45,7 +46,8 @@ use crate::{
 pub struct References {
     pub(super) kinds: Kinds,
     pub(super) style: ReferenceStyle,
-    known: NotReferences,
+    pub(super) known: NotReferences,
+    fence: Fence,
 }
 
 /// Whether an operation has written.
@@ -67,6 +69,7 @@ impl References {
             kinds: Kinds::new(client),
             style: ReferenceStyle::default(),
             known: NotReferences::default(),
+            fence: Fence::always(),
         }
     }
 
@@ -84,12 +87,24 @@ impl References {
         self
     }
 
-    /// The reference that names this user; the server says its plural.
+    /// Writes only while this lease is held.
+    #[must_use]
+    pub fn fenced(mut self, fence: Fence) -> Self {
+        self.fence = fence;
+        self
+    }
+
+    /// The reference that names this user; the server says its plural and whether it has a
+    /// namespace. [`ObjectRef::of`] names an object that was read.
     ///
     /// # Errors
     /// [`NameError`]; the object itself is not looked at.
     pub async fn to(&self, user: &ObjectRef) -> Result<Reference, NameError> {
-        let plural = self.plural(user.kind()).await?;
+        let (plural, namespaced) = self.served(user.kind()).await?;
+        if user.namespace().is_some() != namespaced {
+            let object = user.clone();
+            return Err(NameError::Scope { object, namespaced });
+        }
         Ok(self.style.reference(user, &plural)?)
     }
 
@@ -102,7 +117,7 @@ impl References {
         reference: &Reference,
         object: &ObjectRef,
     ) -> Result<bool, NameError> {
-        let plural = self.plural(object.kind()).await?;
+        let (plural, _) = self.served(object.kind()).await?;
         let written = self.style.reference(object, &plural);
         Ok(reference.matches(object, &plural) || written.is_ok_and(|own| own == *reference))
     }
@@ -154,9 +169,13 @@ impl References {
         reference: &Reference,
     ) -> Result<Change, AddError> {
         let finalizer = self.finalizer(resource, object, reference);
-        let put = finalizer.put(uid, || Ok::<_, CallError>(())).await;
+        let may_write = || Ok::<_, AddError>(self.fence.check()?);
+        let put = finalizer.put(uid, may_write).await;
         let object = || object.clone();
-        match self.heeded(&resource.kind, put)? {
+        if let Err(AddError::Call(error)) = &put {
+            self.kinds.forget_unserved(&resource.kind, error);
+        }
+        match put? {
             Put::Written => Ok(Change::Written),
             Put::WasThere => Ok(Change::Unneeded),
             Put::Terminating => Err(AddError::Terminating { object: object() }),
@@ -176,8 +195,12 @@ impl References {
         reference: &Reference,
     ) -> Result<Change, RemoveError> {
         let finalizer = self.finalizer(resource, object, reference);
-        let removed = finalizer.remove(uid, || Ok::<_, CallError>(())).await;
-        match self.heeded(&resource.kind, removed)? {
+        let may_write = || Ok::<_, RemoveError>(self.fence.check()?);
+        let removed = finalizer.remove(uid, may_write).await;
+        if let Err(RemoveError::Call(error)) = &removed {
+            self.kinds.forget_unserved(&resource.kind, error);
+        }
+        match removed? {
             Removed::Written => Ok(Change::Written),
             Removed::WasOff => Ok(Change::Unneeded),
             Removed::Contended(source) => {
@@ -210,12 +233,17 @@ impl References {
         answer.inspect_err(|error| self.kinds.forget_unserved(kind, error))
     }
 
-    async fn plural(&self, kind: &Kind) -> Result<Plural, NameError> {
+    /// The plural of a kind, and whether it is namespaced.
+    async fn served(&self, kind: &Kind) -> Result<(Plural, bool), NameError> {
         let resource = self.kinds.resolve(kind).await?;
         let plural = resource.api.plural.parse();
-        plural.map_err(|source| NameError::Plural {
+        let plural = plural.map_err(|source| NameError::Plural {
             kind: kind.clone(),
             source,
-        })
+        })?;
+        Ok((plural, resource.namespaced))
     }
 }
+
+#[cfg(test)]
+mod tests;

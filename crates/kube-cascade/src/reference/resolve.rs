@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Form, Plural, Reference, References};
+use super::{Form, Plural, Reference, ReferenceStyle, References};
 use crate::{
     kubernetes::{CallError, Class, Query, Resource, list},
     object::{Kind, ObjectRef},
@@ -16,6 +16,9 @@ pub enum Resolved {
     Live(ObjectRef),
     /// Nothing, for certain: its kind is served, and a consistent read says that there is no such
     /// object.
+    ///
+    /// That it *is* a reference is not proven: somebody else's finalizer that is unknown to
+    /// [`NotReferences`](super::NotReferences) can have the form of one to a cluster-scoped object.
     ProvenDangling,
     /// Nobody can tell.
     Unknown(Unresolved),
@@ -40,6 +43,10 @@ pub enum Unresolved {
     /// Several objects are called like that: it was written without a namespace.
     #[error("several objects are called like that: {}", join(.0))]
     Ambiguous(Vec<ObjectRef>),
+    /// It is told apart by [`NotReferences`](super::NotReferences), or names nothing that is there
+    /// in a form that only the original writes, without the namespace of a namespaced kind.
+    #[error("it may be somebody else's finalizer: references of this style are not written so")]
+    Foreign,
     /// It names a namespace, but the kind is cluster-scoped now.
     #[error("it names a namespace, but {0} is cluster-scoped")]
     WrongScope(Kind),
@@ -68,8 +75,12 @@ impl References {
     ///
     /// In [`ReferenceStyle::Original`](super::ReferenceStyle::Original) with
     /// [`GroupRewrite::Legacy`](super::GroupRewrite::Legacy), the group that a rewritten one stands
-    /// for is looked at, too.
+    /// for is looked at, too. A plural that only one of the two groups serves is taken to have been
+    /// written for that one.
     pub async fn resolve(&self, reference: &Reference) -> Resolved {
+        if self.known.contains(reference.as_str()) {
+            return Resolved::Unknown(Unresolved::Foreign);
+        }
         let own = self.resolve_in(reference, reference.group()).await;
         let other = match reference.form() {
             Form::Named { .. } => self.style.also_read(reference.group()),
@@ -155,6 +166,9 @@ impl References {
                 let keep = |meta: crate::kubernetes::Meta| meta.object_ref(&resource.kind);
                 let mut found = list(client, resource, query, keep).await?.items;
                 found.retain(|found| found.name() == name);
+                if found.is_empty() && self.style == ReferenceStyle::Ours {
+                    return Err(Unresolved::Foreign);
+                }
                 return Ok(found);
             }
             Form::Named { name } => (None, name),

@@ -8,7 +8,9 @@ use kube::{
 use kube_cascade::{
     Kind, ObjectRef, Reference,
     kubernetes::Disposition,
-    reference::{AddAllError, AddError, Change, References, RemoveAllError, Resolved, Used},
+    reference::{
+        AddAllError, AddError, Change, NameError, References, RemoveAllError, Resolved, Used,
+    },
 };
 use kube_sim::fault::{Action, Answer, Match, Rule, Verb};
 use serde_json::json;
@@ -254,6 +256,22 @@ async fn the_server_accepts_the_grammar_and_no_more() {
             accepted,
             "{finalizer}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_namespace_is_not_as_its_kind_has_it_is_not_referred_to() {
+    let ground = Ground::new().await;
+    let references = references(&ground);
+    let lacking = ObjectRef::new(NETWORK.kind(), None, "blue");
+    let beyond = ObjectRef::new(ZONE.kind(), Some("east".into()), "blue");
+    for (user, expected) in [(lacking, true), (beyond, false)] {
+        match references.to(&user).await {
+            Err(NameError::Scope { object, namespaced }) => {
+                assert_eq!((object, namespaced), (user, expected));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

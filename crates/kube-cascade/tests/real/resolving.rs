@@ -2,7 +2,7 @@
 
 use kube_cascade::{
     ObjectRef, Reference, ReferenceStyle,
-    reference::{GroupRewrite, References, Resolved, Unresolved},
+    reference::{GroupRewrite, NotReferences, References, Resolved, Unresolved},
 };
 use kube_sim::fault::{Action, Answer, Match, Rule, Verb};
 
@@ -213,4 +213,19 @@ async fn the_originals_rewritten_group_is_read_back() {
     server.delete().await;
     let found = references.resolve(&reference).await;
     assert!(matches!(found, Resolved::ProvenDangling), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_may_be_somebody_elses_finalizer_is_not_proven_dangling() {
+    let ground = Ground::new().await;
+    let references = References::new(ground.client.clone());
+    // As operators name their own finalizers; only the original writes references so.
+    let others = parsed("networks.region.example.com/network-cleanup");
+    let why = unknown(references.resolve(&others).await);
+    assert!(matches!(why, Unresolved::Foreign), "{why}");
+    let told_apart = NotReferences::well_known().and("zones.region.example.com/cleanup");
+    let references = references.not_references(told_apart);
+    let own = parsed("zones.region.example.com/cleanup");
+    let why = unknown(references.resolve(&own).await);
+    assert!(matches!(why, Unresolved::Foreign), "{why}");
 }

@@ -168,7 +168,15 @@ fn judge(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<S
         .of(&stored.uid)
         .next()
         .is_some();
+    let mut current = Arc::clone(stored);
     let propagation = if standings.contains(&Standing::Waiting) && has_dependents {
+        let waits = |(_, dependent): (_, &Arc<Stored>)| {
+            dependent.terminating && dependent.has_finalizer(FOREGROUND)
+        };
+        // Owners that own each other would wait for each other for ever.
+        if dependents(transaction.state, &stored.uid).any(waits) {
+            current = unblock_owners(transaction, served, stored);
+        }
         Propagation::Foreground
     } else if stored.has_finalizer(ORPHAN) {
         Propagation::Orphan
@@ -177,7 +185,30 @@ fn judge(transaction: &mut Transaction<'_>, served: &Arc<Served>, stored: &Arc<S
     } else {
         Propagation::Background
     };
-    delete::unconditionally(transaction, served, stored, propagation);
+    delete::unconditionally(transaction, served, &current, propagation);
+}
+
+/// Lets no owner wait for an object.
+fn unblock_owners(
+    transaction: &mut Transaction<'_>,
+    served: &Arc<Served>,
+    stored: &Arc<Stored>,
+) -> Arc<Stored> {
+    let mut object = served.read(stored);
+    let references = metadata_mut(&mut object).get_mut("ownerReferences");
+    for reference in references
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if reference["blockOwnerDeletion"] == true {
+            reference["blockOwnerDeletion"] = false.into();
+        }
+    }
+    if object == served.read(stored) {
+        return Arc::clone(stored);
+    }
+    update::write(transaction, served, stored, object)
 }
 
 fn standing(state: &State, dependent: &Stored, owner: &Owner) -> Standing {

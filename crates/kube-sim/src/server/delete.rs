@@ -62,6 +62,8 @@ enum Deleted {
     Gone(Arc<Stored>),
     /// Something still holds it.
     Held(Arc<Stored>),
+    /// It would be gone, and the answer shows an object without content.
+    Blank(Arc<Stored>),
 }
 
 /// DELETE of one object.
@@ -94,6 +96,7 @@ pub(super) fn delete(
             (StatusCode::ACCEPTED, form.show(served, &shown))
         }
         Deleted::Held(shown) => (StatusCode::OK, form.show(served, &shown)),
+        Deleted::Blank(blank) => (StatusCode::OK, form.show_blank(served, &blank)),
     };
     Ok(Answer::json(code, body))
 }
@@ -193,6 +196,12 @@ fn delete_object(
     }
     let held_by = options.finalizers(served, stored);
     if held_by.is_empty() {
+        if transaction.dry_run && !stored.finalizers.is_empty() {
+            // The server would save itself the write that takes the finalizer off, has nothing to
+            // show of it, and goes no further.
+            let blank = transaction.unsaved(served, Arc::clone(&stored.key), &Object::new());
+            return Ok(Deleted::Blank(blank));
+        }
         if !stored.finalizers.is_empty() && options.revision.is_some() {
             // The server means to take the finalizer off first, and to go on with the revision
             // that this makes; but it saves itself that write, and so there is none.

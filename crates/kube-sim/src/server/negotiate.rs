@@ -120,6 +120,18 @@ impl Form {
         }
     }
 
+    /// An object of which nothing is shown but its type; custom resources then have no metadata.
+    pub(super) fn show_blank(self, served: &Served, blank: &Stored) -> Bytes {
+        match self {
+            Self::Object if served.is_custom() => {
+                let (kind, version) = (&served.resource.kind, served.resource.api_version());
+                let object = json!({ "kind": kind, "apiVersion": version });
+                Bytes::from(object.to_string())
+            }
+            _ => self.show(served, blank),
+        }
+    }
+
     /// A list as it goes over the wire.
     pub(super) fn list(
         self,
@@ -233,6 +245,9 @@ fn not_acceptable(request: &Request<'_>, served: &Served, shape: Shape) -> Statu
                  (*v1.{kind})"
             ))
         }
+        _ if accept.contains("application/yaml") => refuse(
+            "kube-sim does not serve application/yaml; it serves application/json".to_owned(),
+        ),
         _ => refuse(
             "only the following media types are accepted: application/json, application/yaml, \
              application/vnd.kubernetes.protobuf"

@@ -1,7 +1,7 @@
 //! Replicas of the controller: started, killed, and started again.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -118,7 +118,8 @@ pub(super) fn supervise(
         for start in 0.. {
             // The first replica dies more often than the second.
             let nth = start * crew.replicas + number;
-            let death = crew.deaths.get(nth).copied();
+            let calm = ground.calm.load(Ordering::Relaxed);
+            let death = crew.deaths.get(nth).copied().filter(|_| !calm);
             let replica = Replica::new(format!("r{number}.{start}"), death);
             roster.add(&replica);
             let stop = Arc::new(Notify::new());

@@ -67,6 +67,22 @@ async fn a_patch_that_the_server_refuses_for_what_it_is_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_patch_that_finds_nothing_where_the_object_is_is_sent_once() {
+    let (_, faults, client) = with("other.example.com/kept");
+    let patches = Match::verb(Verb::Patch);
+    // As of admission that misses the namespace.
+    let missing = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+        "reason": "NotFound", "details": {"name": "default", "kind": "namespaces"},
+    });
+    let missing = Action::answer(Answer::json(StatusCode::NOT_FOUND, &missing));
+    faults.add(Rule::new(patches.clone(), missing));
+    let error = put(&client).await.expect_err("it is refused");
+    assert_eq!(error.class(), &Class::NotFound);
+    assert_eq!(faults.recorder().count(&patches), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_patch_that_fails_otherwise_is_left_to_the_caller() {
     for status in [StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR] {
         let (_, faults, client) = with("other.example.com/kept");

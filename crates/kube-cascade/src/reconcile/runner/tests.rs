@@ -1,11 +1,15 @@
-//! What needs a lost lease, on an API server in memory; the rest runs on a real one.
+//! What needs a lost lease or never ends, on an API server in memory; the rest runs on a real one.
 
 use std::sync::Mutex;
 
-use http::Method;
+use http::{Method, StatusCode};
 use kube::api::DynamicObject;
-use kube_sim::ApiServer;
+use kube_sim::{
+    ApiServer,
+    fault::{Action, Answer, Faults, Match, Rule, Verb},
+};
 use tokio::time::Instant;
+use tower::Layer as _;
 
 use super::*;
 use crate::fence::Tenure;
@@ -35,6 +39,10 @@ fn reconciler(server: &ApiServer, fence: Fence) -> Reconciler<Idle> {
 
 fn reconciler_of(server: &ApiServer, fence: Fence, idle: Idle) -> Reconciler<Idle> {
     let client = Client::new(server.clone(), "default");
+    reconciler_with(client, fence, idle)
+}
+
+fn reconciler_with(client: Client, fence: Fence, idle: Idle) -> Reconciler<Idle> {
     let order = Order::new(OWN.parse().expect("it is a finalizer"));
     Reconciler::new(client, Kind::new("", "ConfigMap"), order, idle).fenced(fence)
 }
@@ -91,4 +99,49 @@ async fn nothing_is_written_without_the_lease() {
         let ended = reconciler(&server, Fence::always()).reconcile(&map()).await;
         ended.expect("somebody who leads can do it");
     }
+}
+
+/// What comes of an object when this happens to each patch, and how many patches there were.
+async fn with_each_patch(server: &ApiServer, action: Action) -> (ReconcileError, usize) {
+    let (faults, patches) = (Faults::new(), Match::verb(Verb::Patch));
+    faults.add(Rule::new(patches.clone(), action));
+    let client = Client::new(faults.layer().layer(server.clone()), "default");
+    let ended = reconciler_with(client, Fence::always(), Idle::default());
+    let ended = ended.reconcile(&map()).await;
+    (
+        ended.expect_err("it ends"),
+        faults.recorder().count(&patches),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_that_somebody_takes_off_each_time_is_given_up_and_tried_later() {
+    let server = server(&json!(["example.com/other"]), false);
+    let others = server.clone();
+    let taken_off = Action::after(move |_, _| {
+        let merge = json!({"metadata": {"finalizers": ["example.com/other"]}});
+        let patched = others.request(&Method::PATCH, ONE, &merge);
+        patched.unwrap_or_else(|error| panic!("{error:?}"));
+        std::future::ready(())
+    });
+    let (error, patches) = with_each_patch(&server, taken_off).await;
+    assert!(matches!(error, ReconcileError::Contended { .. }), "{error}");
+    assert_eq!(error.disposition(), Disposition::Retry);
+    assert_eq!(patches, ATTEMPTS - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_changes_before_each_last_patch_is_given_up_and_tried_later() {
+    let server = server(&json!([OWN]), true);
+    let refused = Action::answer(Answer::status(StatusCode::CONFLICT));
+    let (error, patches) = with_each_patch(&server, refused).await;
+    assert!(matches!(error, ReconcileError::Contended { .. }), "{error}");
+    assert_eq!(error.disposition(), Disposition::Retry);
+    // One was of the condition.
+    assert_eq!(patches, 1 + ATTEMPTS);
+    assert!(
+        server
+            .get("", "configmaps", Some("default"), "map")
+            .is_some()
+    );
 }

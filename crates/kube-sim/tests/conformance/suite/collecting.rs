@@ -21,6 +21,7 @@ behaviours![
     a_child_of_a_namespaced_owner_in_another_namespace_is_collected,
     an_owner_without_a_namespace_owns_in_any_namespace,
     a_configmap_can_own_a_custom_object,
+    owners_that_own_each_other_do_not_wait_for_each_other,
     a_child_with_a_finalizer_terminates_and_stays,
     a_child_that_is_created_under_a_terminating_owner_goes_before_the_owner,
 ];
@@ -262,6 +263,17 @@ async fn a_configmap_can_own_a_custom_object(world: World) {
     assert!(world.configmaps().exists("a").await);
     release(&world.widgets(), "child").await;
     world.configmaps().gone("a").await;
+}
+
+async fn owners_that_own_each_other_do_not_wait_for_each_other(world: World) {
+    let maps = world.configmaps();
+    let first = maps.made("a", json!({})).await;
+    let second = child(&maps, &first, "child", true).await;
+    let of_second = json!({"metadata": {"ownerReferences": [reference(&second, true)]}});
+    maps.merge("a", of_second).await;
+    maps.delete("a", foreground()).await.ok();
+    maps.gone("a").await;
+    maps.gone("child").await;
 }
 
 async fn a_child_with_a_finalizer_terminates_and_stays(world: World) {

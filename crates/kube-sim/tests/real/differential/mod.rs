@@ -191,7 +191,8 @@ async fn compare(client: &Client, sequence: &Sequence) -> Option<String> {
         .expect("it is valid");
     let server = simulated.clone();
     let mut simulated = Side::new(Client::new(simulated, "default")).await;
-    let mut real = Side::new(client.clone()).await;
+    let real = Side::new(client.clone()).await;
+    let mut real = real.with_owners_of_fields();
     let mut owners = Owners::default();
     for (index, step) in sequence.steps.iter().enumerate() {
         if owners.matter_to(step) {

@@ -1,6 +1,8 @@
 //! One of the two servers, as a sequence sees it: what it answers, with everything that may differ
 //! replaced by a name for it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
@@ -16,6 +18,7 @@ pub(crate) struct Side {
     namespaces: [String; 2],
     memory: Memory,
     names: Names,
+    has_owners_of_fields: bool,
 }
 
 /// What a server answered.
@@ -50,6 +53,7 @@ impl Side {
             names: Names::new(&namespaces),
             namespaces,
             memory: Memory::default(),
+            has_owners_of_fields: false,
         };
         for namespace in side.namespaces.clone() {
             let body = json!({"metadata": {"name": namespace}});
@@ -59,6 +63,13 @@ impl Side {
             side.memory.start = version(&created.body);
         }
         side
+    }
+
+    /// A server on which a write that only changes who owns a field is an event, and one that is
+    /// not looked at: kube-sim has no such owners.
+    pub(crate) fn with_owners_of_fields(mut self) -> Self {
+        self.has_owners_of_fields = true;
+        self
     }
 
     /// Sends a request and remembers what it shows.
@@ -129,7 +140,12 @@ impl Side {
                     continue;
                 }
                 let of_object = events.entry(name).or_insert_with(|| json!([]));
-                of_object.as_array_mut().expect("a list").push(shown);
+                let of_object = of_object.as_array_mut().expect("a list");
+                let is_write = shown[0] != "MODIFIED"
+                    || of_object.last().is_none_or(|last| last[1] != shown[1]);
+                if is_write || !self.has_owners_of_fields {
+                    of_object.push(shown);
+                }
             }
         }
     }
@@ -280,8 +296,11 @@ fn version(object: &Value) -> String {
 struct Names {
     namespaces: [String; 2],
     uids: Vec<String>,
-    versions: Vec<String>,
+    /// The number of each version.
+    versions: BTreeMap<String, usize>,
     generated: Vec<String>,
+    /// The content in which each object was last seen, and the number of that version.
+    contents: BTreeMap<String, (usize, Value)>,
 }
 
 impl Names {
@@ -289,7 +308,8 @@ impl Names {
         Self {
             namespaces: namespaces.clone(),
             uids: Vec::new(),
-            versions: Vec::new(),
+            versions: BTreeMap::new(),
+            contents: BTreeMap::new(),
             generated: Vec::new(),
         }
     }
@@ -321,10 +341,11 @@ impl Names {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.collect(item)),
             Value::Object(object) => {
+                self.learn_content(value);
                 let text = |key: &str| object.get(key).and_then(Value::as_str);
                 if let (Some(uid), Some(version)) = (text("uid"), text("resourceVersion")) {
                     learn(&mut self.uids, uid);
-                    learn(&mut self.versions, version);
+                    self.learn_version(version, None);
                 }
                 if let (Some(base), Some(name)) = (text("generateName"), text("name"))
                     && name.len() == base.len() + 5
@@ -340,6 +361,30 @@ impl Names {
             }
             _ => {}
         }
+    }
+
+    fn learn_version(&mut self, version: &str, same_as: Option<usize>) -> usize {
+        let next = self.versions.values().max().map_or(0, |last| last + 1);
+        let number = self.versions.entry(version.to_owned());
+        *number.or_insert(same_as.unwrap_or(next))
+    }
+
+    /// Gives a version the number of that before it, if it has the same content: what only changes
+    /// who owns a field moves the version on one of the servers.
+    fn learn_content(&mut self, object: &Value) {
+        let metadata = &object["metadata"];
+        let text = |key: &str| metadata[key].as_str().filter(|text| !text.is_empty());
+        let is_partial = object["kind"] == "PartialObjectMetadata";
+        let (Some(uid), Some(version), false) = (text("uid"), text("resourceVersion"), is_partial)
+        else {
+            return;
+        };
+        let content = content(object);
+        let last = self.contents.get(uid).filter(|(_, last)| *last == content);
+        let same_as = last.map(|(number, _)| *number);
+        let (uid, version) = (uid.to_owned(), version.to_owned());
+        let number = self.learn_version(&version, same_as);
+        self.contents.insert(uid, (number, content));
     }
 
     fn value(&self, value: &Value, versions: bool, key: &str) -> Value {
@@ -376,8 +421,8 @@ impl Names {
     }
 
     fn version(&self, version: &str) -> String {
-        match self.versions.iter().position(|known| known == version) {
-            Some(index) => format!("version {index}"),
+        match self.versions.get(version) {
+            Some(number) => format!("version {number}"),
             None => "a version never seen".to_owned(),
         }
     }
@@ -439,6 +484,18 @@ impl Names {
         }
         named
     }
+}
+
+/// What of an object is more than its version and who owns its fields. Items of lists have no kind.
+fn content(object: &Value) -> Value {
+    let mut content = object.clone();
+    if let Some(fields) = content.as_object_mut() {
+        fields.retain(|key, _| !matches!(key.as_str(), "kind" | "apiVersion"));
+    }
+    if let Some(metadata) = content["metadata"].as_object_mut() {
+        metadata.retain(|key, _| !matches!(key.as_str(), "managedFields" | "resourceVersion"));
+    }
+    content
 }
 
 fn learn(known: &mut Vec<String>, new: &str) {
