@@ -147,6 +147,9 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
     platform.populate().await?;
     platform.start_services();
     platform.start_controller()?;
+    // Whoever is told where it is may delete a project at once; until it is held, it goes first.
+    let held = play.until(PATIENCE, Stage::holds_every_project);
+    in_time(held.await?, "the projects were not held")?;
     let line = format!("export KUBECONFIG={}", path.display());
     // On a terminal that shows both streams, once is enough.
     let is_shown = play.screen.is_live_for(&Line::plain(&line)) && io::stdout().is_terminal();
@@ -166,7 +169,8 @@ struct Play {
     screen: Screen,
     changes: UnboundedReceiver<Written>,
     stop: Stop,
-    opened: Instant,
+    /// When it was first shown; nothing is shown before.
+    opened: Option<Instant>,
 }
 
 impl Play {
@@ -176,20 +180,20 @@ impl Play {
             screen,
             changes,
             stop,
-            opened: Instant::now(),
+            opened: None,
         }
     }
 
     /// Shows what there is by now; how that came about is no part of it.
     fn open(&mut self, head: Vec<Line>) -> io::Result<()> {
         while let Ok(written) = self.changes.try_recv() {
-            self.stage.apply(&change(written, Duration::ZERO));
+            self.take(written)?;
         }
-        self.opened = Instant::now();
+        self.opened = Some(Instant::now());
         self.screen.open(head, &self.stage)
     }
 
-    /// Shows what happens until `reached`; says whether that was before `patience` was over.
+    /// Shows what happens, once it is open, until `reached`; says whether that was before `patience` was over.
     async fn until(
         &mut self,
         patience: Duration,
@@ -218,7 +222,8 @@ impl Play {
     async fn serve(&mut self) -> Result<(), Ended> {
         loop {
             self.pause(GLANCE).await?;
-            let then = self.opened.elapsed().checked_sub(REMEMBERED);
+            let elapsed = self.opened.map(|opened| opened.elapsed());
+            let then = elapsed.and_then(|elapsed| elapsed.checked_sub(REMEMBERED));
             if self.stage.forget(then.unwrap_or_default()) {
                 self.screen.draw(&self.stage)?;
             }
@@ -226,7 +231,11 @@ impl Play {
     }
 
     fn take(&mut self, written: Written) -> io::Result<()> {
-        let at = written.at.saturating_duration_since(self.opened);
+        let Some(opened) = self.opened else {
+            self.stage.apply(&change(written, Duration::ZERO));
+            return Ok(());
+        };
+        let at = written.at.saturating_duration_since(opened);
         for happening in self.stage.apply(&change(written, at)) {
             self.screen.tell(happening)?;
         }

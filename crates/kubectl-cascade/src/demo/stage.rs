@@ -425,6 +425,16 @@ impl Stage {
             .any(|project| project.state != State::Gone && project.is_held())
     }
 
+    /// Whether there are projects, and kube-cascade keeps every one.
+    pub(super) fn holds_every_project(&self) -> bool {
+        let mut projects = self
+            .objects
+            .values()
+            .filter(|object| object.is_project() && object.state != State::Gone)
+            .peekable();
+        projects.peek().is_some() && projects.all(Object::is_held)
+    }
+
     fn projects(&self, name: &str) -> impl Iterator<Item = &Object> {
         self.objects
             .values()

@@ -88,6 +88,10 @@ async fn a_served_platform_can_be_worked_on_and_leaves_nothing_behind() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(lines.next().is_none(), "nothing else is data");
+    assert!(
+        !said.contains("holds Project"),
+        "all are held beforehand: {said}"
+    );
     assert!(said.contains("Project tenants/apollo is gone"), "{said}");
     let folder = Path::new(path).parent().unwrap();
     assert!(!folder.exists(), "{folder:?}");
