@@ -181,9 +181,12 @@ impl Upstream {
 
     /// Reads the namesakes, then the upstream, then its definition; live and consistent.
     ///
-    /// In this order the three answers hold together at one moment, that of the first: an upstream
-    /// whose deletion a hint told of was terminating then if it is now, and a definition that is
-    /// not being deleted now was not either.
+    /// In this order the answers hold together at one moment, that of the first, for an upstream
+    /// that is terminating: a deletion is never taken back, so it was terminating then as well, and a
+    /// definition that is not being deleted now was not then. In the reverse order a namesake could
+    /// go and the upstream come again between the reads, and at no moment would dependents of that
+    /// name have been without a live upstream. One that is gone has no such moment: it may have been
+    /// created anew and deleted in between, but what was listed before belonged to nobody else.
     ///
     /// # Errors
     /// Any read that fails: what cannot be read is never taken for gone.
