@@ -56,6 +56,11 @@ fn map() -> ObjectRef {
 /// A server with one object, which has these finalizers.
 fn server(finalizers: &Value, deleted: bool) -> ApiServer {
     let server = ApiServer::new();
+    create(&server, finalizers, deleted);
+    server
+}
+
+fn create(server: &ApiServer, finalizers: &Value, deleted: bool) {
     let object = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "map", "finalizers": finalizers},
@@ -67,7 +72,6 @@ fn server(finalizers: &Value, deleted: bool) -> ApiServer {
         let deleted = server.request(&Method::DELETE, ONE, &Value::Null);
         deleted.unwrap_or_else(|error| panic!("{error:?}"));
     }
-    server
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,4 +148,30 @@ async fn an_object_that_changes_before_each_last_patch_is_given_up_and_tried_lat
             .get("", "configmaps", Some("default"), "map")
             .is_some()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_without_status_is_known_by_an_object_that_is_there_and_not_by_its_successor() {
+    let finalizers = json!([OWN, "networks.example.com/east_blue"]);
+    let server = server(&finalizers, true);
+    let (faults, statuses) = (
+        Faults::new(),
+        Match::verb(Verb::Patch).subresource("status"),
+    );
+    let others = server.clone();
+    let replaced = Action::after(move |_, _| {
+        let merge = json!({"metadata": {"finalizers": null}});
+        let patched = others.request(&Method::PATCH, ONE, &merge);
+        patched.unwrap_or_else(|error| panic!("{error:?}"));
+        create(&others, &finalizers, true);
+        std::future::ready(())
+    });
+    faults.add(Rule::new(statuses.clone(), replaced).first(1));
+    let client = Client::new(faults.layer().layer(server.clone()), "default");
+    let reconciler = reconciler_with(client, Fence::always(), Idle::default());
+    for asked in [1, 2, 2] {
+        let ended = reconciler.reconcile(&map()).await;
+        assert!(matches!(ended, Ok(Outcome::Recheck(_))), "{ended:?}");
+        assert_eq!(faults.recorder().count(&statuses), asked);
+    }
 }
