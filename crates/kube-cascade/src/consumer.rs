@@ -3,6 +3,8 @@
 //! This owns the vocabulary between consumers and the engine. When a delivery is made, and when it
 //! is made again, is up to [`queue`](crate::queue).
 
+#[cfg(feature = "kubernetes")]
+use std::iter;
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{chain::Chain, envelope::Envelope};
@@ -205,7 +207,9 @@ impl fmt::Display for ParkReason {
 
 /// A failed delivery, which is tried again.
 ///
-/// Every error converts into it, so `?` means "try again". For that it is no [`Error`] itself.
+/// Every error converts into it, so `?` means "try again"; where it is an error of this crate, or is
+/// caused by one, that says how long to wait, then not before that. For all this it is no [`Error`]
+/// itself.
 ///
 /// # Examples
 /// ```
@@ -270,8 +274,42 @@ impl ConsumeError {
 
 impl<E: Error + Send + Sync + 'static> From<E> for ConsumeError {
     fn from(error: E) -> Self {
-        Self::new(error)
+        Self {
+            minimum_delay: asked_for(&error),
+            error: error.into(),
+        }
     }
+}
+
+/// How long the error says to wait, or the first of its causes that has something to say.
+#[cfg(feature = "kubernetes")]
+fn asked_for(error: &(dyn Error + 'static)) -> Option<Duration> {
+    use crate::{
+        kubernetes::{CallError, Disposition},
+        reconcile::ReconcileError,
+        reference::{AddAllError, AddError, NameError, RemoveAllError, RemoveError},
+    };
+    // Those that pass on the message of a call's error as their own hide it from `source`.
+    let known: [fn(&(dyn Error + 'static)) -> Option<Disposition>; 7] = [
+        |error| error.downcast_ref().map(CallError::disposition),
+        |error| error.downcast_ref().map(NameError::disposition),
+        |error| error.downcast_ref().map(AddError::disposition),
+        |error| error.downcast_ref().map(AddAllError::disposition),
+        |error| error.downcast_ref().map(RemoveError::disposition),
+        |error| error.downcast_ref().map(RemoveAllError::disposition),
+        |error| error.downcast_ref().map(ReconcileError::disposition),
+    ];
+    let mut causes = iter::successors(Some(error), |&error| error.source());
+    let disposition = causes.find_map(|error| known.iter().find_map(|of| of(error)));
+    match disposition? {
+        Disposition::RetryAfter(after) => Some(after),
+        Disposition::Retry | Disposition::Permanent => None,
+    }
+}
+
+#[cfg(not(feature = "kubernetes"))]
+fn asked_for(_: &(dyn Error + 'static)) -> Option<Duration> {
+    None
 }
 
 impl fmt::Debug for ConsumeError {
@@ -308,3 +346,6 @@ impl<C: Consumer> ErasedConsumer for C {
         Box::pin(Consumer::consume(self, delivery))
     }
 }
+
+#[cfg(all(test, feature = "kubernetes"))]
+mod tests;

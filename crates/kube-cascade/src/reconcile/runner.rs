@@ -182,14 +182,6 @@ impl ReconcileError {
         }
     }
 
-    /// How long to wait at least before another attempt, where somebody asked for it.
-    fn retry_after(&self) -> Option<Duration> {
-        match self.disposition() {
-            Disposition::RetryAfter(after) => Some(after),
-            Disposition::Retry | Disposition::Permanent => None,
-        }
-    }
-
     /// Why to set the object aside rather than to try again ever more slowly.
     fn park_reason(&self) -> Option<ParkReason> {
         match self {
@@ -307,10 +299,7 @@ impl<L: Lifecycle> Consumer for Reconciler<L> {
                 let parked = Parked::new(reason, Chain(&error).to_string());
                 return Ok(Outcome::Park(parked));
             }
-            Err(match error.retry_after() {
-                Some(after) => ConsumeError::retry_after(error, after),
-                None => error.into(),
-            })
+            Err(error.into())
         })
     }
 }
