@@ -2,10 +2,106 @@
 
 mod story;
 
-use std::process::Command;
+use std::{
+    future,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use http::Method;
+use kube_sim::ApiServer;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
+
+const PROJECTS: &str = "/apis/identity.example.com/v1/namespaces/tenants/projects";
+const NETWORKS: &str = "/apis/region.example.com/v1/namespaces/region/networks";
 
 #[test]
 fn in_memory_what_uses_goes_before_what_is_used() {
     let example = env!("CARGO_BIN_EXE_example-operators");
     story::tells_who_went_when(&mut Command::new(example));
+}
+
+#[tokio::test]
+async fn what_a_label_named_before_is_let_go() {
+    let server = ApiServer::new();
+    for object in serde_saphyr::from_multiple::<Value>(include_str!("../platform.yaml")).unwrap() {
+        let path = match object["kind"].as_str() {
+            Some("Namespace") => "/api/v1/namespaces",
+            _ => "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        };
+        server.request(&Method::POST, path, &object).unwrap();
+    }
+    for name in ["apollo", "gemini"] {
+        let project = json!({
+            "apiVersion": "identity.example.com/v1", "kind": "Project",
+            "metadata": {"name": name},
+        });
+        server.request(&Method::POST, PROJECTS, &project).unwrap();
+    }
+    let network = json!({
+        "apiVersion": "region.example.com/v1", "kind": "Network",
+        "metadata": {"name": "blue", "labels": {"example.com/project": "apollo"}},
+    });
+    server.request(&Method::POST, NETWORKS, &network).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(server.clone().serve(listener, future::pending()));
+
+    let operator = Operator::started(&url);
+    used_by(
+        &server,
+        "apollo",
+        &["networks.region.example.com/region_blue"],
+    )
+    .await;
+    drop(operator);
+    let moved = json!({"metadata": {"labels": {"example.com/project": "gemini"}}});
+    let path = format!("{NETWORKS}/blue");
+    server.request(&Method::PATCH, &path, &moved).unwrap();
+    let _operator = Operator::started(&url);
+    used_by(
+        &server,
+        "gemini",
+        &["networks.region.example.com/region_blue"],
+    )
+    .await;
+    used_by(&server, "apollo", &[]).await;
+}
+
+/// Waits until the project's finalizers are these.
+async fn used_by(server: &ApiServer, project: &str, finalizers: &[&str]) {
+    let seen = || {
+        let project = server.get("identity.example.com", "projects", Some("tenants"), project);
+        project.unwrap()["metadata"]["finalizers"].clone()
+    };
+    let is_so = async {
+        while seen().as_array().map_or(&[][..], Vec::as_slice) != finalizers {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = timeout(Duration::from_secs(60), is_so).await;
+    in_time.unwrap_or_else(|_| panic!("{project}: {}", seen()));
+}
+
+/// The region's operator, which is killed when it is dropped.
+struct Operator(Child);
+
+impl Operator {
+    fn started(url: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_example-operators"));
+        command.arg("region").env("EXAMPLE_SERVER", url);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self(quiet.spawn().unwrap())
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
