@@ -133,7 +133,7 @@ fn identity(draft: &Draft, problems: &mut Problems) {
              other's dependents along",
             "one upstream namespace; or `scope: {sameAsUpstream: true}` for every dependent; or \
              `id: {from: UID}` or `{from: NamespacedName}`; or, for names that are unique over \
-             all namespaces, such as GUIDs, `unique: true`",
+             all namespaces, such as GUIDs, `id: {unique: true}`",
             "limit the upstream's scope to one namespace, or change what the label carries",
         );
     }
