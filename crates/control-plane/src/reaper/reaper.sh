@@ -32,5 +32,15 @@ until rm -rf "$folder" && test ! -e "$folder"; do
     sleep 0.1
 done
 
-test -z "$companion" || kill -s KILL "$companion"
+# It needs a moment for that. One whose parent has not looked yet still counts as being there.
+waits=0
+while test -n "$companion" && kill -s 0 "$companion"; do
+    test "$waits" -lt 20 || {
+        kill -s KILL "$companion"
+        break
+    }
+    waits=$((waits + 1))
+    sleep 0.1
+done
+
 test ! -e "$folder"
