@@ -1,8 +1,12 @@
 //! Random sequences of requests over few names, so that they meet.
 
+mod content;
+mod place;
+
 use http::Method;
 use serde_json::{Value, json};
 
+use self::place::Place;
 use super::step::{Sequence, Step};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -30,60 +34,6 @@ struct Generator {
     state: u64,
     /// Generated names differ between the servers, and so would the order of two of them.
     generated_a_name: bool,
-}
-
-/// An object, as placeholders and paths name it.
-#[derive(Clone, Copy)]
-struct Place {
-    namespace: usize,
-    plural: &'static str,
-    name: &'static str,
-}
-
-impl Place {
-    fn collection(self) -> String {
-        let Self {
-            namespace, plural, ..
-        } = self;
-        let root = if self.is_custom() {
-            "/apis/conformance.example.com/v1"
-        } else {
-            "/api/v1"
-        };
-        format!("{root}/namespaces/${namespace}/{plural}")
-    }
-
-    fn path(self) -> String {
-        format!("{}/{}", self.collection(), self.name)
-    }
-
-    fn key(self) -> String {
-        format!("{}/{}/{}", self.namespace, self.plural, self.name)
-    }
-
-    fn is_custom(self) -> bool {
-        self.plural == "widgets"
-    }
-
-    fn api_version(self) -> &'static str {
-        if self.is_custom() {
-            "conformance.example.com/v1"
-        } else {
-            "v1"
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        if self.is_custom() {
-            "Widget"
-        } else {
-            "ConfigMap"
-        }
-    }
-
-    fn object(self, metadata: &Value) -> Value {
-        json!({"apiVersion": self.api_version(), "kind": self.kind(), "metadata": metadata})
-    }
 }
 
 impl Generator {
@@ -162,14 +112,6 @@ impl Generator {
         Step::new(Method::POST, place.collection() + &query).body(object)
     }
 
-    fn broken_type(&mut self, object: &mut Value) {
-        match self.below(100) {
-            0 => object["kind"] = self.pick(&["Secret", "Gadget", ""]).into(),
-            1 => object["apiVersion"] = self.pick(&["v1", "v2", "", "a/b"]).into(),
-            _ => {}
-        }
-    }
-
     fn write_query(&mut self) -> String {
         match self.below(40) {
             0..3 => "?dryRun=All".to_owned(),
@@ -180,148 +122,6 @@ impl Generator {
                 .pick(&["?dryRun=Some", "?fieldValidation=Bogus", "?pretty=true"])
                 .to_owned(),
             _ => String::new(),
-        }
-    }
-
-    /// Metadata without a name.
-    fn metadata(&mut self) -> Value {
-        let mut metadata = json!({});
-        if self.percent(40) {
-            metadata["labels"] = self.labels();
-        }
-        if self.percent(15) {
-            metadata["annotations"] =
-                json!({self.pick(&["x", "example.com/y"]): self.pick(&["", "1", "ü /"])});
-        }
-        if self.percent(25) {
-            metadata["finalizers"] = self.finalizers();
-        }
-        if self.percent(30) {
-            metadata["ownerReferences"] = self.owners();
-        }
-        metadata
-    }
-
-    fn labels(&mut self) -> Value {
-        match self.below(30) {
-            0 => json!({"-a": "b"}),
-            1 => json!({"a": self.pick(&["-", "a/b", " "])}),
-            2 => json!({"a": "x".repeat(64)}),
-            3 => json!({"a": self.pick(&[json!(1), json!(null), json!({}), json!(true)])}),
-            4 => self.pick(&[json!(null), json!({}), json!("x"), json!([])]),
-            _ => {
-                let mut labels = json!({});
-                for key in ["k", "tier"] {
-                    if self.percent(60) {
-                        labels[key] = self.pick(&["1", "2", ""]).into();
-                    }
-                }
-                labels
-            }
-        }
-    }
-
-    fn finalizers(&mut self) -> Value {
-        match self.below(30) {
-            0 => json!(["orphan", "foregroundDeletion"]),
-            1 => json!([self.pick(&["a", "a/b/c", "a.b/", "", "a.b/c:d"])]),
-            2 => json!([self.pick(&["orphan", "foregroundDeletion"])]),
-            3 => json!([]),
-            4 => json!(["a.b/c", "a.b/c"]),
-            _ => self.pick(&[
-                json!(["a.b/c"]),
-                json!(["x.y/z"]),
-                json!(["a.b/c", "x.y/z"]),
-            ]),
-        }
-    }
-
-    fn owners(&mut self) -> Value {
-        let count = self.pick(&[1, 1, 1, 2]);
-        (0..count).map(|_| self.owner()).collect()
-    }
-
-    fn owner(&mut self) -> Value {
-        let place = self.place();
-        let uid = match self.below(12) {
-            0 => "00000000-0000-4000-8000-000000000001".to_owned(),
-            1 => format!("$first-uid({})", place.key()),
-            _ => format!("$uid({})", place.key()),
-        };
-        let mut owner = json!({
-            "apiVersion": place.api_version(),
-            "kind": place.kind(),
-            "name": place.name,
-            "uid": uid,
-        });
-        if self.percent(60) {
-            owner["blockOwnerDeletion"] = self.percent(75).into();
-        }
-        if self.percent(15) {
-            owner["controller"] = self.percent(75).into();
-        }
-        if self.percent(3) {
-            let field = self.pick(&["uid", "name", "kind", "apiVersion"]);
-            owner[field] = "".into();
-        }
-        owner
-    }
-
-    fn content(&mut self, place: Place, object: &mut Value) {
-        if place.is_custom() {
-            if self.percent(50) {
-                object["spec"] = self.spec();
-            }
-            if self.percent(8) {
-                object["status"] = json!({"phase": "set"});
-            }
-        } else if self.percent(50) {
-            object["data"] = self.data();
-        }
-        if self.percent(4) {
-            object["unknown"] = json!({"a": [1]});
-        }
-    }
-
-    fn spec(&mut self) -> Value {
-        let mut spec = json!({});
-        if self.percent(60) {
-            spec["size"] = self.pick(&[json!(1), json!(2), json!(100), json!(0)]);
-        }
-        if self.percent(30) {
-            spec["colour"] = self.pick(&["red", "green"]).into();
-        }
-        if self.percent(30) {
-            spec["tags"] = self.pick(&[json!([]), json!(["a"]), json!(["a", "b", "c"])]);
-        }
-        if self.percent(20) {
-            spec["note"] = self.pick(&[json!("x"), json!(""), json!(null)]);
-        }
-        match self.below(30) {
-            0 => spec["size"] = self.pick(&[json!(-1), json!(101), json!("x"), json!(null)]),
-            1 => spec["colour"] = self.pick(&[json!("blue"), json!(1)]),
-            2 => spec["tags"] = self.pick(&[json!(["a", "b", "c", "d"]), json!([1]), json!({})]),
-            3 => spec["unknown"] = json!(1),
-            4 => spec = self.pick(&[json!("x"), json!([]), json!(null), json!(1)]),
-            _ => {}
-        }
-        spec
-    }
-
-    fn data(&mut self) -> Value {
-        match self.below(20) {
-            0 => json!({"a/b": "1"}),
-            1 => json!({"x": self.pick(&[json!(1), json!(null), json!(true)])}),
-            2 => self.pick(&[json!(null), json!({}), json!("x")]),
-            _ => {
-                let mut data = json!({});
-                for key in ["x", "y"] {
-                    if self.percent(60) {
-                        data[key] = self.pick(&["1", "2", ""]).into();
-                    }
-                }
-                data
-            }
         }
     }
 
