@@ -1,6 +1,9 @@
 //! `cargo xtask sim`: the whole controller on an in-memory API, schedule after schedule.
 
-use std::{ffi::OsString, fs, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    process::{Command, ExitCode},
+};
 
 use crate::{
     Result,
@@ -8,8 +11,8 @@ use crate::{
     exit_code,
 };
 
-/// Where a run keeps its progress, in the target folder.
-const PROGRESS: &str = "simulation/progress";
+/// Where runs keep their progress, in the target folder.
+const PROGRESS: &str = "simulation";
 
 /// Runs the simulation, optimised, with its own arguments.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
@@ -17,10 +20,19 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         || workspace().join("target"),
         |folder| workspace().join(folder),
     );
-    let progress = target.join(PROGRESS);
-    if let Some(folder) = progress.parent() {
-        fs::create_dir_all(folder)?;
+    let mut command = simulation();
+    if !arguments.iter().any(is_seed) {
+        command.arg("--progress").arg(target.join(PROGRESS));
     }
+    Ok(exit_code(command.args(arguments).status()?))
+}
+
+/// Runs the simulation for the tests, which take no part in the progress of a long run.
+pub(crate) fn test(arguments: &[&str]) -> Result<bool> {
+    Ok(simulation().args(arguments).status()?.success())
+}
+
+fn simulation() -> Command {
     let mut command = cargo();
     command.args([
         "run",
@@ -30,8 +42,11 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         "simulation",
         "--",
     ]);
-    if !arguments.iter().any(|argument| argument == "--seed") {
-        command.arg("--progress").arg(progress);
-    }
-    Ok(exit_code(command.args(arguments).status()?))
+    command
+}
+
+/// `--seed 7` or `--seed=7`, which replays one and keeps nothing.
+fn is_seed(argument: impl AsRef<OsStr>) -> bool {
+    let argument = argument.as_ref().to_string_lossy();
+    argument == "--seed" || argument.starts_with("--seed=")
 }

@@ -1,13 +1,11 @@
 //! Runs schedules; see `--help`. Usually started by `cargo xtask sim`.
 
+mod progress;
+
 use std::{
-    fs,
     path::PathBuf,
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,6 +14,8 @@ use simulation::{
     report,
     schedule::{self, Options, Part, Verdict},
 };
+
+use progress::Progress;
 
 /// Runs the controller on an in-memory API, schedule after schedule, and judges it.
 #[derive(Debug, Parser)]
@@ -40,11 +40,11 @@ struct Arguments {
     #[arg(long)]
     threads: Option<usize>,
 
-    /// Where the progress is kept
-    #[arg(long, value_name = "FILE")]
+    /// The folder where the progress is kept, by first seed
+    #[arg(long, value_name = "FOLDER")]
     progress: Option<PathBuf>,
 
-    /// Go on where the last run of these seeds ended
+    /// Go on where the last run from this first seed ended
     #[arg(long, requires = "progress")]
     resume: bool,
 
@@ -82,123 +82,166 @@ fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// The sum of many schedules.
-#[derive(Debug, Default)]
-struct Sum {
+/// A run of many schedules.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    begun: Instant,
+    progress: Progress,
     schedules: u64,
     calls: u64,
     judged: u64,
     slowest: (Duration, u64),
-    failed: Vec<u64>,
 }
 
 fn run(arguments: &Arguments) -> ExitCode {
-    let begun = Instant::now();
-    let first = arguments.from + resumed(arguments);
-    let end = arguments.from + arguments.schedules;
-    let (next, sum) = (AtomicU64::new(first), Mutex::new(Sum::default()));
+    let progress = match resumed(arguments) {
+        Ok(progress) => progress,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let first = progress.done();
+    let run = Mutex::new(Run::new(arguments, progress));
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let threads = arguments.threads.unwrap_or(cores).max(1);
-    let over = |sum: &Sum| {
-        let failed = arguments.fail_fast && !sum.failed.is_empty();
-        let late = arguments
-            .seconds
-            .is_some_and(|seconds| begun.elapsed() >= Duration::from_secs(seconds));
-        failed || late
-    };
     report::note_panics();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || over(&lock(&sum)) {
-                        // It was taken and not run.
-                        next.fetch_sub(1, Ordering::Relaxed);
+                    let Some(seed) = lock(&run).take() else {
                         return;
-                    }
+                    };
                     let verdict = schedule::run(seed, &Options::default());
-                    let mut sum = lock(&sum);
-                    add(&mut sum, &verdict);
-                    if sum.schedules.is_multiple_of(1000) {
-                        tell(&sum, begun, seed);
-                        save(arguments, seed.saturating_sub(threads as u64));
-                    }
+                    lock(&run).add(&verdict);
                 }
             });
         }
     });
-    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    save(arguments, next.load(Ordering::Relaxed).min(end));
-    tell(&sum, begun, next.load(Ordering::Relaxed).min(end));
-    println!(
-        "{} schedules (seeds {first} to {}), {} violations, {:.0} schedules a second",
-        sum.schedules,
-        first + sum.schedules.saturating_sub(1),
-        sum.failed.len(),
-        rate(&sum, begun)
-    );
-    if sum.failed.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    let seeds: Vec<_> = sum.failed.iter().map(ToString::to_string).collect();
-    println!("violated by the seeds {}", seeds.join(", "));
-    println!("replay one with `cargo xtask sim --seed {}`", seeds[0]);
-    ExitCode::FAILURE
+    run.into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .end(first)
 }
 
-fn add(sum: &mut Sum, verdict: &Verdict) {
-    sum.schedules += 1;
-    sum.calls += verdict.calls;
-    sum.judged += verdict.judged;
-    sum.slowest = sum.slowest.max((verdict.converged, verdict.seed));
-    if !verdict.violations.is_empty() {
-        sum.failed.push(verdict.seed);
+/// Where to begin.
+fn resumed(arguments: &Arguments) -> Result<Progress, String> {
+    let earlier = match arguments.file().filter(|_| arguments.resume) {
+        Some(file) => Progress::load(&file)?,
+        None => None,
+    };
+    Ok(earlier.unwrap_or_else(|| Progress::from(arguments.from)))
+}
+
+impl Arguments {
+    /// The file of the runs from this first seed.
+    fn file(&self) -> Option<PathBuf> {
+        let folder = self.progress.as_ref()?;
+        Some(folder.join(format!("from-{}", self.from)))
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(arguments: &'a Arguments, progress: Progress) -> Self {
+        Self {
+            arguments,
+            begun: Instant::now(),
+            progress,
+            schedules: 0,
+            calls: 0,
+            judged: 0,
+            slowest: (Duration::ZERO, 0),
+        }
+    }
+
+    /// The next seed, unless it is time to end.
+    fn take(&mut self) -> Option<u64> {
+        let Arguments {
+            fail_fast,
+            seconds,
+            from,
+            schedules,
+            ..
+        } = *self.arguments;
+        let failed = fail_fast && !self.progress.failed().is_empty();
+        let late = seconds.is_some_and(|limit| self.begun.elapsed() >= Duration::from_secs(limit));
+        if failed || late {
+            return None;
+        }
+        self.progress.take(from.saturating_add(schedules))
+    }
+
+    fn add(&mut self, verdict: &Verdict) {
+        self.progress
+            .ran(verdict.seed, !verdict.violations.is_empty());
+        self.schedules += 1;
+        self.calls += verdict.calls;
+        self.judged += verdict.judged;
+        self.slowest = self.slowest.max((verdict.converged, verdict.seed));
         for violation in &verdict.violations {
             println!("seed {}: {violation}", verdict.seed);
         }
+        if self.schedules.is_multiple_of(1000) {
+            self.tell();
+            self.save();
+        }
+    }
+
+    fn end(&self, first: u64) -> ExitCode {
+        self.save();
+        self.tell();
+        let failed = self.progress.failed();
+        let seeds = if self.schedules == 0 {
+            format!("all below {first} were run before")
+        } else {
+            format!("seeds {first} to {}", self.progress.done() - 1)
+        };
+        println!(
+            "{} schedules ({seeds}), {} violations, {:.0} schedules a second",
+            self.schedules,
+            failed.len(),
+            self.rate()
+        );
+        let Some(one) = failed.first() else {
+            return ExitCode::SUCCESS;
+        };
+        let seeds: Vec<_> = failed.iter().map(ToString::to_string).collect();
+        println!("violated by the seeds {}", seeds.join(", "));
+        println!("replay one with `cargo xtask sim --seed {one}`");
+        ExitCode::FAILURE
+    }
+
+    fn tell(&self) {
+        eprintln!(
+            "seed {}: {} schedules, {:.0} a second, {} calls, {} judged, {} violations; slowest to \
+             converge: {:?} (seed {})",
+            self.progress.done(),
+            self.schedules,
+            self.rate(),
+            self.calls,
+            self.judged,
+            self.progress.failed().len(),
+            self.slowest.0,
+            self.slowest.1
+        );
+    }
+
+    fn save(&self) {
+        if let Some(file) = self.arguments.file()
+            && let Err(error) = self.progress.save(&file)
+        {
+            eprintln!("the progress cannot be kept in {}: {error}", file.display());
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn rate(&self) -> f64 {
+        self.schedules as f64 / self.begun.elapsed().as_secs_f64().max(0.001)
     }
 }
 
-fn tell(sum: &Sum, begun: Instant, seed: u64) {
-    eprintln!(
-        "seed {seed}: {} schedules, {:.0} a second, {} calls, {} judged, {} violations; slowest to \
-         converge: {:?} (seed {})",
-        sum.schedules,
-        rate(sum, begun),
-        sum.calls,
-        sum.judged,
-        sum.failed.len(),
-        sum.slowest.0,
-        sum.slowest.1
-    );
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn rate(sum: &Sum, begun: Instant) -> f64 {
-    sum.schedules as f64 / begun.elapsed().as_secs_f64().max(0.001)
-}
-
-/// How many of these seeds were run before.
-fn resumed(arguments: &Arguments) -> u64 {
-    let Some(path) = arguments.progress.as_ref().filter(|_| arguments.resume) else {
-        return 0;
-    };
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let next = text.trim().parse().unwrap_or(arguments.from);
-    next.saturating_sub(arguments.from)
-}
-
-fn save(arguments: &Arguments, next: u64) {
-    if let Some(path) = &arguments.progress
-        && let Err(error) = fs::write(path, format!("{next}\n"))
-    {
-        eprintln!("the progress cannot be kept in {}: {error}", path.display());
-    }
-}
-
-fn lock(sum: &Mutex<Sum>) -> std::sync::MutexGuard<'_, Sum> {
-    sum.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<'a, 'b>(run: &'a Mutex<Run<'b>>) -> MutexGuard<'a, Run<'b>> {
+    run.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn part(name: &str) -> Result<Part, String> {

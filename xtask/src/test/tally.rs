@@ -52,6 +52,15 @@ impl Tally {
         self.failed_before = self.failed;
     }
 
+    /// Takes notice of the simulation's end.
+    pub(super) fn simulated(&mut self, successful: bool) {
+        if !successful {
+            self.failed += 1;
+            self.names
+                .push("the simulation, see above for its seeds".to_owned());
+        }
+    }
+
     /// Whether anything failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed > 0
@@ -154,6 +163,20 @@ mod tests {
             tally.to_string().ends_with("\n0 passed, 1 failed"),
             "{tally}"
         );
+    }
+
+    #[test]
+    fn a_violated_schedule_is_a_failure() {
+        let passed = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        let mut tally = tally(passed, true);
+        tally.simulated(true);
+        assert!(!tally.has_failed());
+        tally.simulated(false);
+        assert_eq!(
+            tally.to_string(),
+            "failed: the simulation, see above for its seeds\n1 passed, 1 failed"
+        );
+        assert!(tally.has_failed());
     }
 
     #[test]
