@@ -75,8 +75,7 @@ impl References {
     ///
     /// In [`ReferenceStyle::Original`](super::ReferenceStyle::Original) with
     /// [`GroupRewrite::Legacy`](super::GroupRewrite::Legacy), the group that a rewritten one stands
-    /// for is looked at, too. A plural that only one of the two groups serves is taken to have been
-    /// written for that one.
+    /// for is looked at, too. What is in neither is proven dangling only where both are served.
     pub async fn resolve(&self, reference: &Reference) -> Resolved {
         if self.known.contains(reference.as_str()) {
             return Resolved::Unknown(Unresolved::Foreign);
@@ -94,10 +93,7 @@ impl References {
                 own.extend(other);
                 resolved(Ok(own))
             }
-            // What is not served in one of the groups was written for the other.
-            (Err(Unresolved::NotServed(_)), other) => resolved(other),
-            (own, Err(Unresolved::NotServed(_))) => resolved(own),
-            // That it is nowhere else cannot be told; but that it is nowhere cannot be either.
+            // Nobody can tell for which of the two it was written.
             (Ok(found), Err(error)) | (Err(error), Ok(found)) if found.is_empty() => {
                 Resolved::Unknown(error)
             }
