@@ -158,7 +158,7 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
     }
     play.open(what_to_type(&line, &log))?;
     match play.serve().await {
-        Err(Ended::Stopped) => Ok(()),
+        Err(Ended::Stopped) => Ok(play.catch_up()?),
         ended => ended,
     }
 }
@@ -186,11 +186,17 @@ impl Play {
 
     /// Shows what there is by now; how that came about is no part of it.
     fn open(&mut self, head: Vec<Line>) -> io::Result<()> {
+        self.catch_up()?;
+        self.opened = Some(Instant::now());
+        self.screen.open(head, &self.stage)
+    }
+
+    /// Takes in what has happened by now.
+    fn catch_up(&mut self) -> io::Result<()> {
         while let Ok(written) = self.changes.try_recv() {
             self.take(written)?;
         }
-        self.opened = Some(Instant::now());
-        self.screen.open(head, &self.stage)
+        Ok(())
     }
 
     /// Shows what happens, once it is open, until `reached`; says whether that was before `patience` was over.
