@@ -111,10 +111,11 @@ async fn serve_rule(service: &Service, rule: &Rule, term: &Term) {
     };
     service.metrics.attach(name, queue.monitor());
     let ended = term.ended();
-    let stopping = Arc::clone(&cascade);
+    let (stopping, rule_name) = (Arc::clone(&cascade), name.to_owned());
     let shutdown = async move {
         ended.await;
         stopping.stop();
+        tracing::info!(rule = rule_name, "no further DELETE is begun");
     };
     let monitor = queue.monitor();
     let survey = Survey {
