@@ -51,17 +51,13 @@ async fn tell_all(server: Option<&str>) -> Result<()> {
     let _operators = [operator("region", server)?, operator("compute", server)?];
 
     let actors = apply(&client, include_str!("../objects.yaml")).await?;
-    let mut cast = Cast {
-        actors,
-        gone: Vec::new(),
-    };
+    let gone = Vec::new();
+    let mut cast = Cast { actors, gone };
     // The Project gets a reference and a hold, the Network these and its operator's own finalizer,
     // the Cluster only the latter.
     let complete = |cast: &Cast| {
-        cast.actors
-            .iter()
-            .map(|actor| actor.finalizers)
-            .eq([2, 3, 1])
+        let finalizers = cast.actors.iter().map(|actor| actor.finalizers);
+        finalizers.eq([2, 3, 1])
     };
     cast.watch_until(complete).await?;
     println!("\nProject apollo is deleted.");
@@ -147,16 +143,16 @@ impl Cast {
         Ok(())
     }
 
-    /// From the first to go to the last: two that go shortly after each other are seen to.
+    /// From the last to go to the first: whoever is gone while a later one is still found, went first.
     async fn look(&mut self) -> Result<()> {
-        for actor in self.actors.iter_mut().rev() {
+        let mut gone = Vec::new();
+        for actor in &mut self.actors {
             let name = format!("{} {}", actor.kind, actor.name);
             if self.gone.contains(&name) {
                 continue;
             }
             let Some(found) = actor.api.get_opt(&actor.name).await? else {
-                println!("{name} is gone");
-                self.gone.push(name);
+                gone.push(name);
                 continue;
             };
             let finalizers = found.metadata.finalizers.unwrap_or_default();
@@ -169,6 +165,10 @@ impl Cast {
                 println!("{told}");
                 actor.told = told;
             }
+        }
+        for name in gone.into_iter().rev() {
+            println!("{name} is gone");
+            self.gone.push(name);
         }
         Ok(())
     }
