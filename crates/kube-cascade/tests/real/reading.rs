@@ -245,6 +245,10 @@ async fn fault_32_a_dependent_kind_that_is_no_longer_served_is_not_taken_for_emp
     control_plane()
         .kubectl(["delete", &definition])
         .expect("it goes");
+    until("it is no longer served", async || {
+        control_plane().kubectl(["get", brief.plural]).is_err()
+    })
+    .await;
     let second = held_with(&ground, &[NETWORK]).await;
     let envelope = second.0.envelope().await;
     let missing = parked(&cascade, envelope.clone()).await;

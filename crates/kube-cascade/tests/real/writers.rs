@@ -1,6 +1,9 @@
 //! Many writers of references to one object, each as a process of its own would be.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use kube_cascade::{ObjectRef, Reference, kubernetes::Disposition, reference::References};
 use kube_sim::fault::{Faults, Match};
@@ -15,9 +18,6 @@ use crate::{
 const WRITERS: usize = 32;
 const REFERENCES: usize = 500;
 
-/// More requests an operation than this are too many.
-const MOST: usize = 5;
-
 /// All references, and those of the writers, who have every 32nd.
 fn references_of(writer: usize) -> Vec<Reference> {
     let numbers = (writer..REFERENCES).step_by(WRITERS);
@@ -27,7 +27,8 @@ fn references_of(writer: usize) -> Vec<Reference> {
         .collect()
 }
 
-/// Lets every writer put on its references and take them off, and counts their requests.
+/// Lets every writer put on its references and take them off, and counts their requests, which
+/// `benches/references.rs` holds against a bound.
 ///
 /// Where they `fill` the list, all are on before the first is taken off.
 async fn write(project: &Object, fill: bool) -> usize {
@@ -89,15 +90,23 @@ async fn take(references: &References, object: &ObjectRef, reference: &Reference
     }
 }
 
+/// How often somebody else's finalizer has come and gone, and whether that is enough.
+#[derive(Default)]
+struct Others {
+    rounds: AtomicUsize,
+    enough: AtomicBool,
+}
+
 /// Somebody else's finalizer comes and goes all the time, by reading and replacing.
-async fn somebody_else(project: Object) {
-    for _ in 0..10 {
+async fn somebody_else(project: Object, others: Arc<Others>) {
+    while !others.enough.load(Ordering::Relaxed) {
         project
             .edit_finalizers("other.example.com/", &[], &["other.example.com/a"])
             .await;
         project
             .edit_finalizers("other.example.com/", &["other.example.com/a"], &[])
             .await;
+        others.rounds.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -115,21 +124,18 @@ async fn check(fill: bool) {
     assert_eq!(project.finalizers().await, [KEPT]);
     let operations = 2 * REFERENCES;
     println!("{requests} requests for {operations} operations");
-    assert!(
-        requests <= MOST * operations,
-        "{requests} requests for {operations} operations"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_who_replaces_the_object_loses_nothing_to_writers_of_references() {
     let ground = Ground::new().await;
     let project = ground.project().kept_by(KEPT).create(&ground.hands).await;
-    let others = tokio::spawn(somebody_else(project.clone()));
+    let others = Arc::new(Others::default());
+    let theirs = tokio::spawn(somebody_else(project.clone(), Arc::clone(&others)));
     let references = References::new(ground.client.clone());
     let (object, mine) = (named(&project), references_of(0));
     let mut rounds = 0;
-    while !others.is_finished() {
+    while rounds < 5 || others.rounds.load(Ordering::Relaxed) < 10 {
         for reference in &mine[..3] {
             references
                 .add(&object, reference)
@@ -149,7 +155,7 @@ async fn somebody_who_replaces_the_object_loses_nothing_to_writers_of_references
         }
         rounds += 1;
     }
-    others.await.expect("the others find what is theirs");
-    assert!(rounds > 2, "they hardly met: {rounds} rounds");
+    others.enough.store(true, Ordering::Relaxed);
+    theirs.await.expect("the others find what is theirs");
     assert_eq!(project.finalizers().await, [KEPT]);
 }

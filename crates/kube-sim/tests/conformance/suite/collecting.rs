@@ -49,6 +49,16 @@ async fn kept_child(collection: &Collection, owner: &Value, name: &str, blocking
     collection.made(name, metadata).await
 }
 
+/// Waits until the collector has seen every object there is of this kind.
+async fn collector_knows(collection: &Collection) {
+    let never = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "never",
+    });
+    let marker = json!({"ownerReferences": [never]});
+    collection.made("marker", marker).await;
+    collection.gone("marker").await;
+}
+
 async fn terminates(collection: &Collection, name: &str) {
     let what = format!("{name} terminates");
     until(&what, async || {
@@ -241,14 +251,7 @@ async fn an_owner_without_a_namespace_owns_in_any_namespace(world: World) {
     let owner = planets.made(&name, json!({})).await;
     let maps = world.configmaps();
     child(&maps, &owner, "child", true).await;
-    let marker = maps.with(
-        "marker",
-        json!({"ownerReferences": [{
-            "apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "never",
-        }]}),
-    );
-    maps.create(marker).await.created();
-    maps.gone("marker").await;
+    collector_knows(&maps).await;
     assert!(maps.exists("child").await);
     planets.delete(&name, foreground()).await.ok();
     planets.gone(&name).await;
@@ -258,6 +261,8 @@ async fn an_owner_without_a_namespace_owns_in_any_namespace(world: World) {
 async fn a_configmap_can_own_a_custom_object(world: World) {
     let owner = world.configmaps().made("a", json!({})).await;
     kept_child(&world.widgets(), &owner, "child", true).await;
+    // Who owns is watched apart from what is owned, and may be heard of first.
+    collector_knows(&world.widgets()).await;
     world.configmaps().delete("a", foreground()).await.ok();
     terminates(&world.widgets(), "child").await;
     assert!(world.configmaps().exists("a").await);

@@ -182,7 +182,8 @@ async fn a_deleted_definition_waits_for_finalizers_of_its_objects(world: World) 
     assert!(world.definitions().exists(&name).await);
     until("nothing more is created", async || {
         let object = kind.objects.object("b");
-        kind.objects.create(object).await.code == 403
+        let created = kind.objects.create_with("dryRun=All", object).await;
+        created.code == 403
     })
     .await;
     let name_of_b = format!("{name} \"b\"");
