@@ -305,6 +305,12 @@ pub(crate) fn go_value(value: &Value) -> String {
     }
 }
 
+/// Whether Go calls the character printable.
+pub(crate) fn is_printable(c: char) -> bool {
+    // After another one, so that marks that combine are taken for what they are.
+    matches!(c, '"' | '\\' | '\'') || format!("a{c}").escape_debug().count() == 2
+}
+
 /// A string in quotes as Go's `%q` writes it.
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -322,7 +328,7 @@ pub(crate) fn quote(text: &str) -> String {
             '\x0b' => quoted.write_str("\\v"),
             '\'' => quoted.write_char(c),
             _ if c.is_ascii_control() => write!(quoted, "\\x{:02x}", u32::from(c)),
-            _ if c.escape_debug().count() == 1 => quoted.write_char(c),
+            _ if is_printable(c) => quoted.write_char(c),
             _ if u32::from(c) < 0x1_0000 => write!(quoted, "\\u{:04x}", u32::from(c)),
             _ => write!(quoted, "\\U{:08x}", u32::from(c)),
         };

@@ -145,6 +145,16 @@ impl Status {
         }
     }
 
+    /// 413.
+    pub(crate) fn too_large(why: &str) -> Self {
+        let message = format!("Request entity too large: {why}");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            message,
+        )
+    }
+
     /// 500: what the server did not expect, without a reason.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)

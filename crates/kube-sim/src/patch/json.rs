@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use http::StatusCode;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -21,15 +20,10 @@ pub(super) fn apply(
 ) -> Result<(Value, Vec<String>), Status> {
     let (operations, strict) = read(patch, validation)?;
     if operations.len() > MAX_OPERATIONS {
-        return Err(Status::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestEntityTooLarge",
-            format!(
-                "Request entity too large: The allowed maximum operations in a JSON patch is \
-                 {MAX_OPERATIONS}, got {}",
-                operations.len()
-            ),
-        ));
+        return Err(Status::too_large(&format!(
+            "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
+            operations.len()
+        )));
     }
     for operation in &operations {
         operation.apply(&mut object).ok_or_else(Status::rejected)?;

@@ -8,7 +8,11 @@ use serde_json::{Map, Value};
 
 use super::check::{Check, Name};
 use super::format::Format;
-use super::{Idiom, Node, embedded, prune};
+use super::{
+    Idiom, Node, embedded,
+    pattern::{self, PatternError},
+    prune,
+};
 use crate::field::{FieldError, Path, quote};
 
 mod openapi;
@@ -198,6 +202,11 @@ fn unevaluated(schema: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
         && Format::of(name, Node::compile(schema).kind).is_err()
     {
         refuse("format", "this format");
+    }
+    if let Some(text) = schema.get("pattern").and_then(Value::as_str)
+        && pattern::compile(text).is_err_and(|error| error == PatternError::Unsupported)
+    {
+        refuse("pattern", "this pattern");
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         unevaluated(items, path.child("items"), errors);

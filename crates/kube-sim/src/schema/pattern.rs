@@ -1,90 +1,469 @@
 //! Regular expressions: the syntax of Go's `regexp` on the engine of this language.
 //!
-//! Both are of the same family. Where Go means ASCII and this engine Unicode (`\d`, `\s`, `\w`,
-//! `\b`), the pattern is rewritten.
+//! Both are of the same family and differ in much: what is ASCII and what Unicode, which escapes and
+//! flags there are, what is an operator in a class, how often something may be repeated. So the
+//! pattern is read here, by the grammar of Go's `regexp/syntax` with Perl's extensions
+//! (<https://pkg.go.dev/regexp/syntax>), and written anew without anything on which the two differ.
+//! What cannot be written so is refused.
+
+use std::{collections::BTreeSet, iter::Peekable, str::Chars};
 
 use regex::Regex;
 
-/// # Errors
-///
-/// What is wrong with the pattern, not in Go's words.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
-    let rewritten = rewrite(pattern);
-    Regex::new(&rewritten).map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.trim_start_matches("error: ").to_owned()
-    })
+/// Why there is no expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PatternError {
+    /// Go refuses it, too; in the words of Go.
+    Invalid(String),
+    /// Go takes it, and means what this engine cannot.
+    Unsupported,
 }
 
-fn rewrite(pattern: &str) -> String {
-    let mut rewritten = String::with_capacity(pattern.len());
-    let mut in_class = false;
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                let escaped = chars.next();
-                let class = match escaped {
-                    Some('d') => Some("0-9"),
-                    Some('s') => Some("\\t\\n\\f\\r "),
-                    Some('w') => Some("0-9A-Za-z_"),
-                    _ => None,
-                };
-                match (class, escaped) {
-                    (Some(class), _) if in_class => rewritten.push_str(class),
-                    (Some(class), _) => {
-                        rewritten.push('[');
-                        rewritten.push_str(class);
-                        rewritten.push(']');
-                    }
-                    (None, Some('D')) if !in_class => rewritten.push_str("[^0-9]"),
-                    (None, Some('S')) if !in_class => rewritten.push_str("[^\\t\\n\\f\\r ]"),
-                    (None, Some('W')) if !in_class => rewritten.push_str("[^0-9A-Za-z_]"),
-                    (None, Some('b')) => rewritten.push_str("(?-u:\\b)"),
-                    (None, escaped) => {
-                        rewritten.push('\\');
-                        rewritten.extend(escaped);
-                    }
+/// The most that anything may be repeated, also when repetitions are repeated.
+const MOST: u32 = 1000;
+
+/// # Errors
+///
+/// It is none in Go, or has no equal here.
+pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
+    let mut reader = Reader {
+        rest: pattern.chars().peekable(),
+        written: String::with_capacity(pattern.len()),
+        groups: vec![Group::default()],
+        names: BTreeSet::new(),
+        pattern,
+    };
+    reader.read()?;
+    Regex::new(&reader.written).map_err(|_| PatternError::Unsupported)
+}
+
+/// A group that is open, or all of the pattern.
+#[derive(Default)]
+struct Group {
+    /// How often the repetitions in it repeat at most, multiplied.
+    repeats: u32,
+    /// The atom that was read last, if it can be repeated.
+    atom: Option<Atom>,
+}
+
+/// Something that can be repeated.
+struct Atom {
+    repeats: u32,
+    /// The operator that repeats it already.
+    operator: Option<String>,
+}
+
+struct Reader<'a> {
+    rest: Peekable<Chars<'a>>,
+    written: String,
+    groups: Vec<Group>,
+    names: BTreeSet<String>,
+    pattern: &'a str,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<(), PatternError> {
+        while let Some(c) = self.rest.next() {
+            match c {
+                '(' => self.open()?,
+                ')' => self.close()?,
+                '|' => {
+                    self.written.push(c);
+                    self.group().atom = None;
                 }
+                '*' | '+' | '?' => self.repeat(c.to_string(), None)?,
+                '{' => match self.counts() {
+                    Some((operator, counts)) => self.repeat(operator, Some(counts))?,
+                    None => self.literal(c),
+                },
+                '[' => self.class()?,
+                '\\' => self.escape()?,
+                '.' | '^' | '$' => self.atom(&c.to_string()),
+                _ => self.literal(c),
             }
-            // Within a class, this engine knows operators that Go takes literally.
-            '[' if in_class && chars.as_str().starts_with(':') => {
-                // A class by name, such as `[:alpha:]`, within a class.
-                rewritten.push(c);
-                for inner in chars.by_ref() {
-                    rewritten.push(inner);
-                    if inner == ']' {
-                        break;
-                    }
-                }
-            }
-            '[' if in_class => rewritten.push_str("\\["),
-            '&' | '~' if in_class => {
-                rewritten.push('\\');
-                rewritten.push(c);
-            }
-            '[' => {
-                in_class = true;
-                rewritten.push(c);
-                // A bracket that comes first in a class is a character.
-                let rest = chars.as_str();
-                let rest = rest.strip_prefix('^').unwrap_or(rest);
-                if rest.len() < chars.as_str().len() {
-                    rewritten.push('^');
-                    chars.next();
-                }
-                if rest.starts_with(']') {
-                    rewritten.push_str("\\]");
-                    chars.next();
-                }
-            }
-            ']' => {
-                in_class = false;
-                rewritten.push(c);
-            }
-            _ => rewritten.push(c),
+        }
+        match self.groups.len() {
+            1 => Ok(()),
+            _ => Err(invalid("missing closing )", self.pattern)),
         }
     }
-    rewritten
+
+    fn group(&mut self) -> &mut Group {
+        self.groups.last_mut().expect("the pattern itself is one")
+    }
+
+    fn literal(&mut self, c: char) {
+        self.atom(&code(c));
+    }
+
+    fn atom(&mut self, written: &str) {
+        self.written.push_str(written);
+        self.group().atom = Some(Atom {
+            repeats: 1,
+            operator: None,
+        });
+    }
+
+    /// A group begins, or flags for the rest of the one that is open.
+    fn open(&mut self) -> Result<(), PatternError> {
+        if self.rest.next_if_eq(&'?').is_none() {
+            // Nobody asks what a group has matched, so none is told apart.
+            self.written.push_str("(?:");
+            self.groups.push(Group::default());
+            return Ok(());
+        }
+        let named = self.rest.next_if_eq(&'P').is_some();
+        if self.rest.next_if_eq(&'<').is_some() {
+            return self.named(if named { "(?P<" } else { "(?<" });
+        }
+        if named {
+            return Err(invalid("invalid or unsupported Perl syntax", "(?P"));
+        }
+        let mut flags = String::new();
+        loop {
+            match self.rest.next() {
+                Some(c @ ('i' | 'm' | 's' | 'U')) => flags.push(c),
+                Some('-') if !flags.contains('-') => flags.push('-'),
+                Some(end @ (':' | ')')) => return self.flagged(&flags, end),
+                Some(c) => {
+                    let text = format!("(?{flags}{c}");
+                    return Err(invalid("invalid or unsupported Perl syntax", &text));
+                }
+                None => return Err(invalid("missing argument to flags", self.pattern)),
+            }
+        }
+    }
+
+    fn named(&mut self, begin: &str) -> Result<(), PatternError> {
+        let mut name = String::new();
+        while let Some(c) = self.rest.next() {
+            match c {
+                '>' if !name.is_empty() => {
+                    if !self.names.insert(name.clone()) {
+                        return Err(invalid("duplicate capture group name", &name));
+                    }
+                    self.written.push_str("(?:");
+                    self.groups.push(Group::default());
+                    return Ok(());
+                }
+                _ if c.is_ascii_alphanumeric() || c == '_' => name.push(c),
+                _ => break,
+            }
+        }
+        let text = format!("{begin}{name}");
+        Err(invalid("invalid named capture", &text))
+    }
+
+    fn flagged(&mut self, flags: &str, end: char) -> Result<(), PatternError> {
+        if flags.ends_with('-') {
+            let text = format!("(?{flags}{end}");
+            return Err(invalid("missing argument to flags", &text));
+        }
+        if !flags.is_empty() || end == ':' {
+            self.written.push_str("(?");
+            self.written.push_str(flags);
+            self.written.push(end);
+        }
+        if end == ':' {
+            self.groups.push(Group::default());
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), PatternError> {
+        if self.groups.len() == 1 {
+            return Err(invalid("unexpected )", self.pattern));
+        }
+        let closed = self.groups.pop().unwrap_or_default();
+        let repeats = closed.repeats.max(1);
+        self.written.push(')');
+        let group = self.group();
+        group.repeats = group.repeats.max(repeats);
+        group.atom = Some(Atom {
+            repeats,
+            operator: None,
+        });
+        Ok(())
+    }
+
+    /// Repeats the last atom; one that was repeated is no atom any more.
+    fn repeat(
+        &mut self,
+        mut operator: String,
+        counts: Option<(u32, Option<u32>)>,
+    ) -> Result<(), PatternError> {
+        if self.rest.next_if_eq(&'?').is_some() {
+            operator.push('?');
+        }
+        let group = self.groups.last_mut().expect("the pattern itself is one");
+        let Some(atom) = &mut group.atom else {
+            let why = "missing argument to repetition operator";
+            return Err(invalid(why, operator.trim_end_matches('?')));
+        };
+        if let Some(before) = &atom.operator {
+            let both = format!("{before}{operator}");
+            return Err(invalid("invalid nested repetition operator", &both));
+        }
+        if let Some((least, most)) = counts {
+            let times = most.unwrap_or(least).max(1);
+            let repeats = atom.repeats.saturating_mul(times);
+            let is_sorted = most.is_none_or(|most| least <= most);
+            if least > MOST || most.is_some_and(|most| most > MOST) || !is_sorted || repeats > MOST
+            {
+                return Err(invalid("invalid repeat count", &operator));
+            }
+            group.repeats = group.repeats.max(repeats);
+        }
+        self.written.push_str(&operator);
+        atom.operator = Some(operator);
+        Ok(())
+    }
+
+    /// What stands after a brace, if it is a repetition: as it is written, the least and the most.
+    fn counts(&mut self) -> Option<(String, (u32, Option<u32>))> {
+        let before = self.rest.clone();
+        let counts = self.until("}").and_then(|inner| {
+            let counts = match inner.split_once(',') {
+                None => (number(&inner)?, Some(number(&inner)?)),
+                Some((least, "")) => (number(least)?, None),
+                Some((least, most)) => (number(least)?, Some(number(most)?)),
+            };
+            Some((format!("{{{inner}}}"), counts))
+        });
+        if counts.is_none() {
+            self.rest = before;
+        }
+        counts
+    }
+
+    /// What stands before `end`, which is read, too; nothing is read if that does not come.
+    fn until(&mut self, end: &str) -> Option<String> {
+        let rest: String = self.rest.clone().collect();
+        let (inner, _) = rest.split_once(end)?;
+        for _ in inner.chars().chain(end.chars()) {
+            self.rest.next();
+        }
+        Some(inner.to_owned())
+    }
+
+    fn escape(&mut self) -> Result<(), PatternError> {
+        let Some(c) = self.rest.next() else {
+            return Err(PatternError::Invalid(
+                "trailing backslash at end of expression: ``".into(),
+            ));
+        };
+        match c {
+            'A' | 'z' => self.atom(&format!("\\{c}")),
+            'b' => self.atom("(?-u:\\b)"),
+            // The engine would find it within a character.
+            'B' => return Err(PatternError::Unsupported),
+            'Q' => self.quoted(),
+            _ => {
+                let written = match self.set(c)? {
+                    Some(set) => format!("[{set}]"),
+                    None => code(self.escaped(c)?),
+                };
+                self.atom(&written);
+            }
+        }
+        Ok(())
+    }
+
+    /// `\Q…\E`: literally, also where nothing ends it.
+    fn quoted(&mut self) {
+        while let Some(c) = self.rest.next() {
+            if c == '\\' && self.rest.next_if_eq(&'E').is_some() {
+                return;
+            }
+            self.literal(c);
+        }
+    }
+
+    /// The set of characters that an escape stands for, as it is written within a class.
+    fn set(&mut self, c: char) -> Result<Option<String>, PatternError> {
+        Ok(Some(match c {
+            'd' => "0-9".into(),
+            'D' => "[^0-9]".into(),
+            's' => "\\t\\n\\f\\r ".into(),
+            'S' => "[^\\t\\n\\f\\r ]".into(),
+            'w' => "0-9A-Za-z_".into(),
+            'W' => "[^0-9A-Za-z_]".into(),
+            'p' | 'P' => self.property(c)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// `\pN`, `\p{Greek}` and their opposites.
+    ///
+    /// This engine knows more properties than categories and scripts, and scripts by their codes of
+    /// four letters; how loosely Go reads a name depends on its version.
+    fn property(&mut self, c: char) -> Result<String, PatternError> {
+        let name = match self.rest.next() {
+            Some('{') => self.until("}"),
+            first => first.map(String::from),
+        };
+        let unclosed = || invalid("invalid character class range", self.pattern);
+        let name = name.ok_or_else(unclosed)?;
+        let (name, is_opposite) = match name.strip_prefix('^') {
+            Some(name) => (name, c == 'p'),
+            None => (&*name, c == 'P'),
+        };
+        let is_word = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        let sign = if is_opposite { 'P' } else { 'p' };
+        let property = if name.len() <= 2 { "gc" } else { "sc" };
+        let written = format!("\\{sign}{{{property}={name}}}");
+        if is_word && name.len() != 4 && Regex::new(&written).is_ok() {
+            Ok(written)
+        } else {
+            Err(PatternError::Unsupported)
+        }
+    }
+
+    /// The character that an escape stands for.
+    fn escaped(&mut self, c: char) -> Result<char, PatternError> {
+        let found = match c {
+            'a' => Some('\u{7}'),
+            'f' => Some('\u{c}'),
+            't' => Some('\t'),
+            'n' => Some('\n'),
+            'r' => Some('\r'),
+            'v' => Some('\u{b}'),
+            'x' => self.hexadecimal(),
+            '0'..='7' => self.octal(c),
+            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Some(c),
+            _ => None,
+        };
+        found.ok_or_else(|| invalid("invalid escape sequence", &format!("\\{c}")))
+    }
+
+    /// `\x41` or `\x{41}`, whose `x` is read.
+    fn hexadecimal(&mut self) -> Option<char> {
+        let digits = if self.rest.next_if_eq(&'{').is_some() {
+            self.until("}")?
+        } else {
+            self.rest.by_ref().take(2).collect()
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let value = is_number.then(|| u32::from_str_radix(&digits, 16).ok())??;
+        char::from_u32(value)
+    }
+
+    /// Up to three digits; one alone that is not zero would be a back reference.
+    fn octal(&mut self, first: char) -> Option<char> {
+        let is_digit = |c: &char| ('0'..='7').contains(c);
+        if first != '0' && !self.rest.peek().is_some_and(is_digit) {
+            return None;
+        }
+        let mut value = first.to_digit(8)?;
+        for _ in 0..2 {
+            if let Some(digit) = self.rest.next_if(is_digit) {
+                value = value * 8 + digit.to_digit(8)?;
+            }
+        }
+        char::from_u32(value)
+    }
+
+    /// A class: characters, ranges, and sets by name.
+    fn class(&mut self) -> Result<(), PatternError> {
+        let begin: String = self.rest.clone().collect();
+        let unclosed = || invalid("missing closing ]", &format!("[{begin}"));
+        let mut written = String::from("[");
+        if self.rest.next_if_eq(&'^').is_some() {
+            written.push('^');
+        }
+        let mut is_first = true;
+        loop {
+            let c = self.rest.next().ok_or_else(unclosed)?;
+            if c == ']' && !is_first {
+                written.push(']');
+                self.atom(&written);
+                return Ok(());
+            }
+            is_first = false;
+            if c == '[' && self.rest.peek() == Some(&':') {
+                if let Some(set) = self.by_name()? {
+                    written.push_str(&set);
+                    continue;
+                }
+            }
+            if c == '\\' {
+                let escape = self.rest.peek().copied().ok_or_else(unclosed)?;
+                if "dDsSwWpP".contains(escape) {
+                    self.rest.next();
+                    let set = self.set(escape)?.unwrap_or_default();
+                    written.push_str(&set);
+                    continue;
+                }
+            }
+            let low = self.single(c)?;
+            written.push_str(&code(low));
+            // A hyphen before the end of the class is a character.
+            let mut ahead = self.rest.clone();
+            if ahead.next() == Some('-') && ahead.peek().is_some_and(|c| *c != ']') {
+                self.rest = ahead;
+                let c = self.rest.next().ok_or_else(unclosed)?;
+                let high = self.single(c)?;
+                if high < low {
+                    let range = format!("{low}-{high}");
+                    return Err(invalid("invalid character class range", &range));
+                }
+                written.push('-');
+                written.push_str(&code(high));
+            }
+        }
+    }
+
+    /// One character of a class, which may be escaped.
+    fn single(&mut self, c: char) -> Result<char, PatternError> {
+        if c != '\\' {
+            return Ok(c);
+        }
+        match self.rest.next() {
+            Some(escaped) => self.escaped(escaped),
+            None => Err(invalid("missing closing ]", self.pattern)),
+        }
+    }
+
+    /// `[:alpha:]` within a class, whose bracket is read; nothing if that is only a bracket.
+    fn by_name(&mut self) -> Result<Option<String>, PatternError> {
+        let before = self.rest.clone();
+        self.rest.next();
+        let Some(name) = self.until(":]") else {
+            self.rest = before;
+            return Ok(None);
+        };
+        let written = format!("[:{name}:]");
+        if POSIX.contains(&name.strip_prefix('^').unwrap_or(&name)) {
+            Ok(Some(written))
+        } else {
+            Err(invalid("invalid character class range", &written))
+        }
+    }
+}
+
+/// The classes by name; all are ASCII, in both languages.
+const POSIX: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
+/// A number of at most the digits that Go takes for one.
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = text.len() == 1 || !text.starts_with('0');
+    if text.is_empty() || !is_number || !is_short {
+        return None;
+    }
+    // Too large for a number is too large for a repetition.
+    Some(text.parse().unwrap_or(u32::MAX))
+}
+
+/// The character, in a form that means nothing else anywhere.
+fn code(c: char) -> String {
+    format!("\\x{{{:x}}}", u32::from(c))
+}
+
+fn invalid(why: &str, what: &str) -> PatternError {
+    PatternError::Invalid(format!("{why}: `{what}`"))
 }

@@ -80,7 +80,9 @@ pub(super) fn new_object(
             status
         });
     }
-    Ok(transaction.commit(served, key.into(), None, object))
+    let key = key.into();
+    transaction.check_size(served, &key, None, &object)?;
+    Ok(transaction.commit(served, key, None, object))
 }
 
 /// Whether the object is of the namespace in the path; sets the namespace.

@@ -37,6 +37,7 @@ pub(super) fn body(
     served: &Served,
     validation: FieldValidation,
 ) -> Result<Decoded, Refusal> {
+    request.check_size()?;
     let document = match request.content_type() {
         "application/json" => json::parse(&request.body).map_err(|why| {
             let why = format!("couldn't get version/kind; json parse error: {why}");

@@ -373,6 +373,7 @@ fn mismatch(served: &Served, stored: &Stored, what: &str, wanted: &str, found: &
 impl DeleteOptions {
     /// From the body if there is one, otherwise from the query.
     fn read(request: &Request<'_>) -> Result<Self, Refusal> {
+        request.check_size()?;
         let raw = if request.body.is_empty() {
             Self::in_query(request)?
         } else {

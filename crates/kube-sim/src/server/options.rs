@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::request::Request;
 use crate::{
-    field::{FieldError, Path},
+    field::{FieldError, Path, is_printable},
     patch::FieldValidation,
     status::{Named, Status},
 };
@@ -21,16 +21,22 @@ pub(super) struct WriteOptions {
 impl WriteOptions {
     /// The options of a request; `kind` is what they are called.
     pub(super) fn read(request: &Request<'_>, kind: &str) -> Result<Self, Status> {
-        // Nothing is done with the manager's name, but the server has its length checked.
+        // Nothing is done with the manager's name, but the server has it checked.
         const LONGEST_MANAGER: usize = 128;
         let mut errors = Vec::new();
         if kind == "PatchOptions" && request.query_flag("force").is_some() {
             let why = "may not be specified for non-apply patch";
             errors.push(FieldError::forbidden(Path::Root("force"), why));
         }
-        if request.query("fieldManager").len() > LONGEST_MANAGER {
-            let path = Path::Root("fieldManager");
+        let manager = request.query("fieldManager");
+        let path = Path::Root("fieldManager");
+        if manager.len() > LONGEST_MANAGER {
             errors.push(FieldError::too_long(path, LONGEST_MANAGER));
+        }
+        if let Some((place, c)) = manager.char_indices().find(|(_, c)| !is_printable(*c)) {
+            let code = u32::from(c);
+            let why = format!("invalid character U+{code:04X} (at position {place})");
+            errors.push(FieldError::invalid(path, manager, why));
         }
         let dry_run: Vec<&str> = request.query_all("dryRun").collect();
         errors.extend(dry_run_error(&dry_run));

@@ -66,6 +66,16 @@ impl<'a> Request<'a> {
         self.target.namespace.as_deref()
     }
 
+    /// Refuses a body that is larger than the server reads.
+    pub(super) fn check_size(&self) -> Result<(), Status> {
+        // Twice what etcd takes, see `MaxRequestBodyBytes` of the generic API server.
+        const LARGEST: usize = 3 * 1024 * 1024;
+        if self.body.len() <= LARGEST {
+            return Ok(());
+        }
+        Err(Status::too_large(&format!("limit is {LARGEST}")))
+    }
+
     /// The media type of the body, without parameters; JSON if there is none.
     pub(super) fn content_type(&self) -> &str {
         let header = self.parts.headers.get(CONTENT_TYPE);

@@ -24,6 +24,8 @@ pub(crate) struct Transaction<'s> {
     verb: Verb,
     /// Whether nothing is to be changed after all.
     pub(super) dry_run: bool,
+    /// How large the body of the request is.
+    sent: usize,
     /// The options of a DELETE.
     pub(super) options: Option<Value>,
     /// What the client is warned of.
@@ -38,6 +40,7 @@ impl<'s> Transaction<'s> {
             author: Author::Client(&request.parts.headers),
             verb: request.verb,
             dry_run: false,
+            sent: request.body.len(),
             options: None,
             warnings: Vec::new(),
         }
@@ -61,6 +64,7 @@ impl<'s> Transaction<'s> {
             author,
             verb,
             dry_run: false,
+            sent: 0,
             options: None,
             warnings: Vec::new(),
         }
@@ -78,6 +82,27 @@ impl<'s> Transaction<'s> {
     pub(crate) fn get(&self, served: &Served, key: &str) -> Option<Arc<Stored>> {
         let found = self.state.store.get(&served.resource.storage, key);
         found.map(Arc::clone)
+    }
+
+    /// Refuses an object that etcd would not take.
+    pub(super) fn check_size(
+        &self,
+        served: &Arc<Served>,
+        key: &Arc<str>,
+        before: Option<&Stored>,
+        object: &Object,
+    ) -> Result<(), Status> {
+        // `--max-request-bytes` of etcd, and what else is in its request and in the object there.
+        const LARGEST: usize = 3 * 512 * 1024 - 1024;
+        // One that cannot be too large is not written twice.
+        let most = before.map_or(0, |stored| stored.bytes().len()) + self.sent;
+        if self.dry_run || most < LARGEST / 2 {
+            return Ok(());
+        }
+        if self.unsaved(served, Arc::clone(key), object).bytes().len() <= LARGEST {
+            return Ok(());
+        }
+        Err(Status::internal("etcdserver: request is too large"))
     }
 
     /// Writes an object and tells everybody.

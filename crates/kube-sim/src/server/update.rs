@@ -70,6 +70,7 @@ pub(super) fn patch(
     let kind = PatchKind::of(request.content_type())
         .filter(|kind| *kind != PatchKind::Strategic || !served.is_custom())
         .ok_or_else(|| unsupported_patch(served, request.content_type()))?;
+    request.check_size()?;
     let WriteOptions {
         dry_run,
         validation,
@@ -200,6 +201,7 @@ pub(super) fn update(
         return Ok(Arc::clone(stored));
     }
     let new = check(transaction, served, new, old, part)?;
+    transaction.check_size(served, &stored.key, Some(stored), &new)?;
     Ok(write(transaction, served, stored, new))
 }
 

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use super::map;
 use crate::field::{FieldError, Path};
-use crate::schema::{Idiom, pattern};
+use crate::schema::{
+    Idiom,
+    pattern::{self, PatternError},
+};
 
 /// Where in a schema a schema stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -217,7 +220,9 @@ fn value_validation(
         nested(inner, path.child("not"), None, errors);
     }
     let text = schema.get("pattern").and_then(Value::as_str);
-    if let Some((text, Err(why))) = text.map(|text| (text, pattern::compile(text))) {
+    if let Some((text, Err(PatternError::Invalid(why)))) =
+        text.map(|text| (text, pattern::compile(text)))
+    {
         let why =
             format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
         errors.push(FieldError::invalid(path.child("pattern"), text, why));

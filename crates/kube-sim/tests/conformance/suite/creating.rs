@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::world::{World, name, query, uid, version};
+use super::world::{Patch, World, name, query, uid, version};
 
 behaviours![
     a_new_object_gets_a_uid_a_version_and_a_time,
@@ -36,6 +36,9 @@ behaviours![
     a_custom_object_keeps_fields_in_the_order_of_their_names,
     null_labels_are_dropped,
     a_field_manager_of_over_128_bytes_is_refused,
+    a_field_manager_that_cannot_be_printed_is_refused,
+    a_body_of_over_3_mib_is_refused,
+    an_object_that_etcd_does_not_take_is_refused,
 ];
 
 async fn a_new_object_gets_a_uid_a_version_and_a_time(world: World) {
@@ -408,4 +411,63 @@ async fn a_field_manager_of_over_128_bytes_is_refused(world: World) {
         "FieldValueTooLong",
         "Too long: may not be more than 128 bytes",
     );
+}
+
+async fn a_field_manager_that_cannot_be_printed_is_refused(world: World) {
+    let maps = world.configmaps();
+    for (manager, quoted, why) in [
+        ("a\u{1}b", "a\\x01b", "U+0001 (at position 1)"),
+        ("\u{fc}\u{200b}", "\u{fc}\\u200b", "U+200B (at position 2)"),
+        ("\n", "\\n", "U+000A (at position 0)"),
+        ("\u{a0}", "\\u00a0", "U+00A0 (at position 0)"),
+    ] {
+        let query = query("fieldManager", manager);
+        let answer = maps.create_with(&query, maps.object("a")).await;
+        answer.invalid(
+            "CreateOptions.meta.k8s.io \"\"",
+            "fieldManager",
+            "FieldValueInvalid",
+            &format!("Invalid value: \"{quoted}\": invalid character {why}"),
+        );
+    }
+    for manager in [" ", "\u{fc}", "e\u{301}", "\"'\\"] {
+        let query = format!("dryRun=All&{}", query("fieldManager", manager));
+        maps.create_with(&query, maps.object("a")).await.created();
+    }
+}
+
+async fn a_body_of_over_3_mib_is_refused(world: World) {
+    const MIB: usize = 1024 * 1024;
+    let (crates, message) = (world.crates(), "Request entity too large: limit is 3145728");
+    let mut large = crates.object("a");
+    large["spec"] = json!({"note": "x".repeat(3 * MIB)});
+    crates.made("a", json!({})).await;
+    let refused = |answer: super::world::Answer| {
+        answer.refused(413, "RequestEntityTooLarge", message);
+    };
+    refused(crates.create(large.clone()).await);
+    refused(crates.replace("a", large.clone()).await);
+    refused(crates.patch("a", Patch::Merge, large.clone()).await);
+    refused(crates.delete("a", large).await);
+    assert!(crates.exists("a").await);
+}
+
+async fn an_object_that_etcd_does_not_take_is_refused(world: World) {
+    const MIB: usize = 1024 * 1024;
+    let crates = world.crates();
+    let spec = |length: usize| json!({"spec": {"note": "x".repeat(length)}});
+    let mut object = crates.object("a");
+    object["spec"] = spec(7 * MIB / 4)["spec"].clone();
+    // What is not stored may be as large as it likes.
+    let dry = crates.create_with("dryRun=All", object.clone()).await;
+    dry.created();
+    let message = "etcdserver: request is too large";
+    crates.create(object).await.refused(500, "", message);
+    assert!(!crates.exists("a").await);
+    crates.made("a", json!({})).await;
+    crates.merge("a", spec(MIB)).await;
+    let more = json!({"more": "x".repeat(3 * MIB / 4)});
+    let answer = crates.patch("a", Patch::Merge, more).await;
+    answer.refused(500, "", message);
+    assert!(crates.get("a").await.ok().get("more").is_none());
 }

@@ -25,6 +25,8 @@ behaviours![
     the_versions_of_a_kind_share_their_objects,
     a_kind_whose_name_is_taken_is_not_established,
     a_changed_schema_applies_to_the_next_write,
+    a_pattern_that_go_does_not_read_is_refused,
+    a_pattern_matches_as_in_go,
     a_generation_of_a_definition_moves_with_its_spec,
     objects_of_a_kind_without_namespaces_are_listed_at_its_path,
     a_watch_ends_when_the_definition_goes,
@@ -395,6 +397,102 @@ async fn a_changed_schema_applies_to_the_next_write(world: World) {
     let kept = kind.objects.get("a").await.ok();
     assert_eq!(kept["spec"]["size"], "large");
     assert_eq!(version(&kept), version(&object));
+}
+
+fn with_patterns<'a>(group: &str, patterns: impl Iterator<Item = &'a str>) -> Value {
+    let properties: serde_json::Map<_, _> = patterns
+        .enumerate()
+        .map(|(number, pattern)| {
+            let schema = json!({"type": "string", "pattern": pattern});
+            (format!("s{number}"), schema)
+        })
+        .collect();
+    let schema = json!({"type": "object", "properties": properties});
+    definition(group, "Namespaced", "things", "Thing", &schema)
+}
+
+async fn a_pattern_that_go_does_not_read_is_refused(world: World) {
+    for (pattern, why) in [
+        ("(", "missing closing ): `(`"),
+        ("a)", "unexpected ): `a)`"),
+        ("[a--b]", "invalid character class range: `a--`"),
+        ("[b-a]", "invalid character class range: `b-a`"),
+        (
+            "[[:alphas:]]",
+            "invalid character class range: `[:alphas:]`",
+        ),
+        ("[]", "missing closing ]: `[]`"),
+        ("[a-\\d]", "invalid escape sequence: `\\d`"),
+        ("\\u0041", "invalid escape sequence: `\\u`"),
+        ("\\Z", "invalid escape sequence: `\\Z`"),
+        ("\\C", "invalid escape sequence: `\\C`"),
+        ("\\7", "invalid escape sequence: `\\7`"),
+        ("a\\", "trailing backslash at end of expression: ``"),
+        ("a{1001}", "invalid repeat count: `{1001}`"),
+        ("a{2,1}", "invalid repeat count: `{2,1}`"),
+        ("(a{100}){100}", "invalid repeat count: `{100}`"),
+        ("a**", "invalid nested repetition operator: `**`"),
+        ("x{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
+        ("*", "missing argument to repetition operator: `*`"),
+        ("(?x)a b", "invalid or unsupported Perl syntax: `(?x`"),
+        ("(?u)a", "invalid or unsupported Perl syntax: `(?u`"),
+        ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+        ("(?#c)", "invalid or unsupported Perl syntax: `(?#`"),
+    ] {
+        let definition = with_patterns("patterns.example.com", [pattern].into_iter());
+        let definitions = world.definitions();
+        let answer = definitions.create_with("dryRun=All", definition).await;
+        assert_eq!(answer.code, 422, "{pattern}: {}", answer.text);
+        let why =
+            format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
+        assert!(answer.message().contains(&why), "{}", answer.message());
+    }
+}
+
+async fn a_pattern_matches_as_in_go(world: World) {
+    let cases = [
+        ("^\\d+$", "12", "\u{663}"),
+        ("^[\\w-]+$", "a_b-c", "\u{e9}"),
+        ("^\\W$", "\u{e9}", "e"),
+        ("^[\\D]$", "\u{663}", "3"),
+        ("^\\s$", "\t", "\u{b}"),
+        ("\\ba\\b", "\u{e9}a", "ea"),
+        ("^\\<a\\>$", "<a>", "a"),
+        ("^[a&&b]$", "&", "c"),
+        ("^[a~~b]$", "~", "c"),
+        ("^[a-c--d]$", "b", "e"),
+        ("^[[a]$", "[", "b"),
+        ("^[]a]+$", "a]", "b"),
+        ("^[^]a]$", "b", "]"),
+        ("^[[:alpha:]_]+$", "a_", "1"),
+        ("^[[:^alpha:]]$", "1", "a"),
+        ("^a{,2}$", "a{,2}", "aa"),
+        ("^{$", "{", "}"),
+        ("^a{2,}$", "aaa", "a"),
+        ("^\\Qa.b\\E$", "a.b", "axb"),
+        ("^\\x41\\x{42}\\103$", "ABC", "abc"),
+        ("^\\pL\\p{Greek}\\P{Greek}$", "a\u{3b1}b", "\u{3b1}bb"),
+        ("^\\p{^Greek}$", "b", "\u{3b1}"),
+        ("^(?i)k$", "\u{212a}", "l"),
+        ("^(?i:[k])k$", "Kk", "kK"),
+        ("^(?P<n>a)(?<m>b)$", "ab", "a"),
+        ("^.$", "\u{e9}", "\n"),
+        ("^(?s).$", "\n", "ab"),
+        ("^\\_\\-\\/$", "_-/", "a"),
+        ("^(|a)*$", "aa", "b"),
+        ("^a b#c$", "a b#c", "ab"),
+    ];
+    let group = format!("{}.example.com", unique("pattern"));
+    let definition = with_patterns(&group, cases.iter().map(|(pattern, ..)| *pattern));
+    let kind = serve(&world, group, definition).await;
+    for (number, (pattern, matches, fails)) in cases.into_iter().enumerate() {
+        for (text, code) in [(matches, 201), (fails, 422)] {
+            let mut object = kind.objects.object("a");
+            object[format!("s{number}")] = json!(text);
+            let answer = kind.objects.create_with("dryRun=All", object).await;
+            assert_eq!(answer.code, code, "{pattern} on {text:?}: {}", answer.text);
+        }
+    }
 }
 
 async fn a_generation_of_a_definition_moves_with_its_spec(world: World) {
