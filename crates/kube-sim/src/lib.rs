@@ -48,13 +48,17 @@
 //! | server-side apply | refused (415); objects have no `managedFields` |
 //! | pruning | `kubectl apply --prune` asks for kinds that are not here, unless `--prune-allowlist` names those that are |
 //! | formats | JSON; of protobuf only the bodies with which kubectl creates built-in kinds |
-//! | definitions | what of a schema is not evaluated has the definition refused, and so has the scale subresource; no conversion webhooks |
+//! | definitions | what of a schema is not evaluated has the definition refused (CEL rules, combined validations, some formats and patterns), and so has the scale subresource; no conversion webhooks |
+//! | sizes | what is stored may be about as large as etcd's limit, 1.5 MiB; what a JSON patch copies is not counted before it is stored |
+//! | `pretty`, `fieldManager` | read and checked, and nothing is done with them: JSON comes on one line, and nobody owns a field |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
 //! | what moves a version | the content; a write that only changes who owns a field moves none |
 //! | faults in metadata | in one order; kube-apiserver goes through maps in any |
 //! | versions of objects | one sequence over everything, as of an etcd of its own |
-//! | OpenAPI | v3 as far as kubectl asks for it, without descriptions; v2 is empty |
+//! | OpenAPI | v3 in JSON as far as kubectl asks for it, without descriptions; v2 is empty |
+//! | discovery | no `storageVersionHash`, no addresses of servers |
+//! | health | `/healthz`, `/livez` and `/readyz` as a whole, without their checks |
 //!
 //! [testing-operators.md]: https://github.com/kube-cascade/kube-cascade/blob/main/docs/testing-operators.md
 

@@ -251,8 +251,12 @@ impl ApiServer {
         serve::serve(self, listener, shutdown).await
     }
 
-    /// Has every committed change, and every DELETE whatever its answer, told to `hook`; dry runs
-    /// aside.
+    /// Has every committed change told to `hook`, and every DELETE of an object that is there, whether
+    /// it is refused for what the object is or changes nothing.
+    ///
+    /// Not told are dry runs, requests that are refused before an object is looked at, what
+    /// [`restore`](Self::restore) brings back, what is left of a kind whose definition is gone, and
+    /// objects that a DELETE of a collection leaves as they are.
     ///
     /// It is called under the server's lock, with the state just after the change: it must not
     /// call this server.

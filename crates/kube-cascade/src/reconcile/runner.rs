@@ -72,8 +72,8 @@ pub trait Lifecycle: Send + Sync + 'static {
 /// # Guarantees
 /// - Every decision is made on a live, consistent read.
 /// - The own finalizer is put on before anything is provisioned and taken off after everything else
-///   is done, by JSON Patches that test the UID and what they were computed from: nobody's finalizer
-///   is lost, and no other object of that name is let go.
+///   is done, by JSON Patches that test the UID, and where it is taken off or is the first one also the
+///   list that was judged: nobody's finalizer is lost, and no other object of that name is let go.
 /// - What an object waits for is in its condition `Deleting`, written through the status
 ///   subresource, and only when it changes. A kind without that subresource has no condition, and
 ///   a condition that cannot be written hinders nothing.

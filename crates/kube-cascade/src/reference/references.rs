@@ -26,10 +26,38 @@ use crate::{
 ///
 /// # Examples
 /// A Network says that it uses a Project, and that it no longer does:
-/// ```no_run
+/// ```
 /// use kube_cascade::{Kind, ObjectRef, reference::References};
+/// # use serde_json::{Value, json};
 ///
-/// # async fn uses(client: kube::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = kube_sim::ApiServer::new();
+/// # for (group, kind, plural) in [
+/// #     ("identity.example.com", "Project", "projects"),
+/// #     ("region.example.com", "Network", "networks"),
+/// # ] {
+/// #     let definition = json!({
+/// #         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+/// #         "metadata": {"name": format!("{plural}.{group}")},
+/// #         "spec": {
+/// #             "group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+/// #             "versions": [{"name": "v1", "served": true, "storage": true,
+/// #                 "schema": {"openAPIV3Schema": {"type": "object"}}}],
+/// #         },
+/// #     });
+/// #     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+/// #     server.request(&http::Method::POST, path, &definition).unwrap();
+/// # }
+/// # for (path, object) in [
+/// #     ("/api/v1/namespaces", json!({
+/// #         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenants"}})),
+/// #     ("/apis/identity.example.com/v1/namespaces/tenants/projects", json!({
+/// #         "apiVersion": "identity.example.com/v1", "kind": "Project",
+/// #         "metadata": {"name": "prod"}})),
+/// # ] {
+/// #     server.request(&http::Method::POST, path, &object).unwrap();
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # let client = kube::Client::new(server.clone(), "default");
 /// let project = Kind::new("identity.example.com", "Project");
 /// let project = ObjectRef::new(project, Some("tenants".into()), "prod");
 /// let network = Kind::new("region.example.com", "Network");
@@ -38,9 +66,13 @@ use crate::{
 /// let references = References::new(client);
 /// let reference = references.to(&network).await?;
 /// references.add(&project, &reference).await?;
+/// assert_eq!(references.list(&project).await?, Some(vec![reference.clone()]));
 /// references.remove(&project, &reference).await?;
-/// # Ok(())
-/// # }
+/// # let project = server.get("identity.example.com", "projects", Some("tenants"), "prod");
+/// # assert_eq!(project.unwrap()["metadata"].get("finalizers"), None);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct References {

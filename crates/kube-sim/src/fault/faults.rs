@@ -54,7 +54,8 @@ impl Faults {
         Self::seeded(0)
     }
 
-    /// No rules; [`Rule::chance`] draws from this seed.
+    /// No rules; [`Rule::chance`] and [`Action::latency`](super::Action::latency) draw from this
+    /// seed.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self {
