@@ -136,7 +136,7 @@ impl Reader<'_> {
 
     fn named(&mut self, begin: &str) -> Result<(), PatternError> {
         let mut name = String::new();
-        while let Some(c) = self.rest.next() {
+        for c in self.rest.by_ref() {
             match c {
                 '>' if !name.is_empty() => {
                     if !self.names.insert(name.clone()) {
@@ -381,11 +381,12 @@ impl Reader<'_> {
                 return Ok(());
             }
             is_first = false;
-            if c == '[' && self.rest.peek() == Some(&':') {
-                if let Some(set) = self.by_name()? {
-                    written.push_str(&set);
-                    continue;
-                }
+            if c == '['
+                && self.rest.peek() == Some(&':')
+                && let Some(set) = self.by_name()?
+            {
+                written.push_str(&set);
+                continue;
             }
             if c == '\\' {
                 let escape = self.rest.peek().copied().ok_or_else(unclosed)?;
