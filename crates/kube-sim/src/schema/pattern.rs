@@ -106,6 +106,7 @@ impl Reader<'_> {
 
     /// A group begins, or flags for the rest of the one that is open.
     fn open(&mut self) -> Result<(), PatternError> {
+        const UNKNOWN: &str = "invalid or unsupported Perl syntax";
         if self.rest.next_if_eq(&'?').is_none() {
             // Nobody asks what a group has matched, so none is told apart.
             self.written.push_str("(?:");
@@ -117,21 +118,21 @@ impl Reader<'_> {
             return self.named(if named { "(?P<" } else { "(?<" });
         }
         if named {
-            return Err(invalid("invalid or unsupported Perl syntax", "(?P"));
+            return Err(invalid(UNKNOWN, "(?P"));
         }
         let mut flags = String::new();
-        loop {
-            match self.rest.next() {
-                Some(c @ ('i' | 'm' | 's' | 'U')) => flags.push(c),
-                Some('-') if !flags.contains('-') => flags.push('-'),
-                Some(end @ (':' | ')')) => return self.flagged(&flags, end),
-                Some(c) => {
-                    let text = format!("(?{flags}{c}");
-                    return Err(invalid("invalid or unsupported Perl syntax", &text));
+        for c in self.rest.by_ref() {
+            match c {
+                'i' | 'm' | 's' | 'U' => flags.push(c),
+                '-' if !flags.contains('-') => flags.push(c),
+                ':' | ')' if !flags.ends_with('-') => {
+                    self.flagged(&flags, c);
+                    return Ok(());
                 }
-                None => return Err(invalid("missing argument to flags", self.pattern)),
+                _ => return Err(invalid(UNKNOWN, &format!("(?{flags}{c}"))),
             }
         }
+        Err(invalid(UNKNOWN, &format!("(?{flags}")))
     }
 
     fn named(&mut self, begin: &str) -> Result<(), PatternError> {
@@ -154,11 +155,7 @@ impl Reader<'_> {
         Err(invalid("invalid named capture", &text))
     }
 
-    fn flagged(&mut self, flags: &str, end: char) -> Result<(), PatternError> {
-        if flags.ends_with('-') {
-            let text = format!("(?{flags}{end}");
-            return Err(invalid("missing argument to flags", &text));
-        }
+    fn flagged(&mut self, flags: &str, end: char) {
         if !flags.is_empty() || end == ':' {
             self.written.push_str("(?");
             self.written.push_str(flags);
@@ -166,8 +163,10 @@ impl Reader<'_> {
         }
         if end == ':' {
             self.groups.push(Group::default());
+        } else if let Some(atom) = &mut self.group().atom {
+            // Go forgets that it is repeated already; this engine does not, and refuses it.
+            atom.operator = None;
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), PatternError> {
@@ -192,13 +191,20 @@ impl Reader<'_> {
         mut operator: String,
         counts: Option<(u32, Option<u32>)>,
     ) -> Result<(), PatternError> {
+        const COUNT: &str = "invalid repeat count";
+        let is_wrong = |(least, most): (u32, Option<u32>)| {
+            least > MOST || most.is_some_and(|most| most > MOST || most < least)
+        };
+        if counts.is_some_and(is_wrong) {
+            return Err(invalid(COUNT, &operator));
+        }
         if self.rest.next_if_eq(&'?').is_some() {
             operator.push('?');
         }
         let group = self.groups.last_mut().expect("the pattern itself is one");
         let Some(atom) = &mut group.atom else {
             let why = "missing argument to repetition operator";
-            return Err(invalid(why, operator.trim_end_matches('?')));
+            return Err(invalid(why, &operator));
         };
         if let Some(before) = &atom.operator {
             let both = format!("{before}{operator}");
@@ -207,10 +213,8 @@ impl Reader<'_> {
         if let Some((least, most)) = counts {
             let times = most.unwrap_or(least).max(1);
             let repeats = atom.repeats.saturating_mul(times);
-            let is_sorted = most.is_none_or(|most| least <= most);
-            if least > MOST || most.is_some_and(|most| most > MOST) || !is_sorted || repeats > MOST
-            {
-                return Err(invalid("invalid repeat count", &operator));
+            if repeats > MOST {
+                return Err(invalid(COUNT, &operator));
             }
             group.repeats = group.repeats.max(repeats);
         }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{pattern::PatternError, *};
 use crate::json;
 
 fn causes(errors: &[FieldError]) -> Vec<[String; 3]> {
@@ -156,7 +156,12 @@ fn patterns_are_read_as_go_does() {
         let regex = pattern::compile(pattern).expect(pattern);
         assert_eq!(regex.is_match(text), matches, "{pattern} on {text}");
     }
-    assert!(pattern::compile("(").is_err());
+    let refused = |pattern| pattern::compile(pattern).expect_err(pattern);
+    assert!(matches!(refused("("), PatternError::Invalid(_)));
+    // Go takes these, and this engine means something else by them, or nothing.
+    for pattern in ["\\Ba", "\\p{greek}", "\\p{Thai}", "a*(?i)*"] {
+        assert_eq!(refused(pattern), PatternError::Unsupported, "{pattern}");
+    }
 }
 
 #[test]
