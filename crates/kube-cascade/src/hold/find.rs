@@ -80,14 +80,13 @@ pub async fn find(client: &Client, wanted: impl Fn(&str) -> bool) -> Search {
     for group in groups {
         match kinds.of_group(&group).await {
             Ok(found) => resources.extend(found),
-            // Discovery names what nobody serves any more by the time we ask.
-            Err(error) if *error.class() == Class::NotServed => {}
             Err(error) => search.errors.push(error),
         }
     }
     for resource in resources {
         match find_of_kind(client, &resource, &wanted).await {
             Ok(found) => search.held.extend(found),
+            // Discovery names kinds that no list serves any more by the time we ask.
             Err(error) if *error.class() == Class::NotServed => {}
             Err(error) => search.errors.push(error),
         }
