@@ -20,7 +20,7 @@ use super::{
     plan::{Plan, Propagation, Target},
 };
 use crate::{
-    kubernetes::{CallError, Class, Kinds, request},
+    kubernetes::{CallError, Class, Kinds, Resource, request},
     object::ObjectRef,
 };
 
@@ -92,6 +92,15 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
         let Ok(_turn) = timeout_at(expires, self.pace.turn()).await else {
             return (target, Attempt::Expired);
         };
+        let resource = match self.kinds.resolve(target.object().kind()).await {
+            Ok(resource) => resource,
+            Err(error) => {
+                let result = Err(error);
+                report(&target, Answer::of(&result));
+                return (target, Attempt::Answered(result));
+            }
+        };
+        // Nothing is waited for from here to the DELETE.
         if !(self.may_begin)() {
             return (target, Attempt::Barred);
         }
@@ -100,7 +109,7 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
             report,
             answer: Answer::Unknown,
         };
-        let result = self.delete(&target).await;
+        let result = self.delete(&target, &resource).await;
         in_flight.answered(Answer::of(&result));
         (target, Attempt::Answered(result))
     }
@@ -110,9 +119,8 @@ impl<F: Fn() -> bool> Deleter<'_, F> {
         clippy::disallowed_methods,
         reason = "this is the one place that deletes"
     )]
-    async fn delete(&self, target: &Target) -> Result<(), CallError> {
+    async fn delete(&self, target: &Target, resource: &Resource) -> Result<(), CallError> {
         let object = target.object();
-        let resource = self.kinds.resolve(object.kind()).await?;
         let policy = match target.propagation() {
             Propagation::Foreground => DeleteParams::foreground(),
             Propagation::Background => DeleteParams::background(),
