@@ -49,8 +49,9 @@
 //! | pruning | `kubectl apply --prune` asks for kinds that are not here, unless `--prune-allowlist` names those that are |
 //! | formats | JSON; of protobuf only the bodies with which kubectl creates built-in kinds |
 //! | definitions | what of a schema is not evaluated has the definition refused (CEL rules, combined validations, some formats and patterns), and so has the scale subresource; no conversion webhooks |
-//! | sizes | what is stored may be about as large as etcd's limit, 1.5 MiB; what a JSON patch copies is not counted before it is stored |
-//! | `pretty`, `fieldManager` | read and checked, and nothing is done with them: JSON comes on one line, and nobody owns a field |
+//! | patterns | why one is refused is not always said in Go's words |
+//! | sizes | etcd's limit of 1.5 MiB holds for an object as JSON, without `managedFields` |
+//! | `pretty`, `fieldManager` | the one is ignored, the other only checked: JSON comes on one line, and nobody owns a field |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
 //! | what moves a version | the content; a write that only changes who owns a field moves none |

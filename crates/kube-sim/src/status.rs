@@ -160,6 +160,14 @@ impl Status {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
+    /// 500, with a reason and a cause.
+    pub(crate) fn unexpected(why: &str) -> Self {
+        let message = format!("Internal error occurred: {why}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+            .with_details()
+            .with_detail("causes", json!([{"message": why}]))
+    }
+
     fn about(code: StatusCode, reason: &'static str, message: String, object: Named<'_>) -> Self {
         Self {
             code,

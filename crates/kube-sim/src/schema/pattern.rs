@@ -6,14 +6,14 @@
 //! (<https://pkg.go.dev/regexp/syntax>), and written anew without anything on which the two differ.
 //! What cannot be written so is refused.
 
-use std::{collections::BTreeSet, iter::Peekable, str::Chars};
+use std::{iter::Peekable, str::Chars};
 
 use regex::Regex;
 
 /// Why there is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PatternError {
-    /// Go refuses it, too; in the words of Go.
+    /// Go refuses it, too; mostly in the words of Go.
     Invalid(String),
     /// Go takes it, and means what this engine cannot.
     Unsupported,
@@ -30,7 +30,6 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
         rest: pattern.chars().peekable(),
         written: String::with_capacity(pattern.len()),
         groups: vec![Group::default()],
-        names: BTreeSet::new(),
         pattern,
     };
     reader.read()?;
@@ -51,13 +50,24 @@ struct Atom {
     repeats: u32,
     /// The operator that repeats it already.
     operator: Option<String>,
+    /// Go has forgotten that it is repeated already; this engine has not.
+    forgotten: bool,
+}
+
+impl Atom {
+    fn new(repeats: u32) -> Self {
+        Self {
+            repeats,
+            operator: None,
+            forgotten: false,
+        }
+    }
 }
 
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     written: String,
     groups: Vec<Group>,
-    names: BTreeSet<String>,
     pattern: &'a str,
 }
 
@@ -69,7 +79,7 @@ impl Reader<'_> {
                 ')' => self.close()?,
                 '|' => {
                     self.written.push(c);
-                    self.group().atom = None;
+                    self.next_atom(None);
                 }
                 '*' | '+' | '?' => self.repeat(c.to_string(), None)?,
                 '{' => match self.counts() {
@@ -98,10 +108,21 @@ impl Reader<'_> {
 
     fn atom(&mut self, written: &str) {
         self.written.push_str(written);
-        self.group().atom = Some(Atom {
-            repeats: 1,
-            operator: None,
-        });
+        self.next_atom(Some(Atom::new(1)));
+    }
+
+    /// The last atom is complete, and this is the next.
+    fn next_atom(&mut self, atom: Option<Atom>) {
+        let group = self.group();
+        let last = std::mem::replace(&mut group.atom, atom);
+        group.repeats = group.repeats.max(last.map_or(0, |last| last.repeats));
+    }
+
+    /// Something stands after the last atom that Go does not see when it looks for repetitions of it.
+    fn forget(&mut self) {
+        if let Some(atom) = &mut self.group().atom {
+            atom.forgotten |= atom.operator.is_some();
+        }
     }
 
     /// A group begins, or flags for the rest of the one that is open.
@@ -140,9 +161,6 @@ impl Reader<'_> {
         for c in self.rest.by_ref() {
             match c {
                 '>' if !name.is_empty() => {
-                    if !self.names.insert(name.clone()) {
-                        return Err(invalid("duplicate capture group name", &name));
-                    }
                     self.written.push_str("(?:");
                     self.groups.push(Group::default());
                     return Ok(());
@@ -163,9 +181,8 @@ impl Reader<'_> {
         }
         if end == ':' {
             self.groups.push(Group::default());
-        } else if let Some(atom) = &mut self.group().atom {
-            // Go forgets that it is repeated already; this engine does not, and refuses it.
-            atom.operator = None;
+        } else {
+            self.forget();
         }
     }
 
@@ -173,15 +190,10 @@ impl Reader<'_> {
         if self.groups.len() == 1 {
             return Err(invalid("unexpected )", self.pattern));
         }
+        self.next_atom(None);
         let closed = self.groups.pop().unwrap_or_default();
-        let repeats = closed.repeats.max(1);
         self.written.push(')');
-        let group = self.group();
-        group.repeats = group.repeats.max(repeats);
-        group.atom = Some(Atom {
-            repeats,
-            operator: None,
-        });
+        self.next_atom(Some(Atom::new(closed.repeats.max(1))));
         Ok(())
     }
 
@@ -206,17 +218,22 @@ impl Reader<'_> {
             let why = "missing argument to repetition operator";
             return Err(invalid(why, &operator));
         };
+        if atom.forgotten {
+            return Err(PatternError::Unsupported);
+        }
         if let Some(before) = &atom.operator {
             let both = format!("{before}{operator}");
             return Err(invalid("invalid nested repetition operator", &both));
         }
         if let Some((least, most)) = counts {
-            let times = most.unwrap_or(least).max(1);
-            let repeats = atom.repeats.saturating_mul(times);
-            if repeats > MOST {
+            atom.repeats = match most.unwrap_or(least) {
+                // What is never there does not count, whatever is in it.
+                0 => 1,
+                times => atom.repeats.saturating_mul(times),
+            };
+            if atom.repeats > MOST {
                 return Err(invalid(COUNT, &operator));
             }
-            group.repeats = group.repeats.max(repeats);
         }
         self.written.push_str(&operator);
         atom.operator = Some(operator);
@@ -240,9 +257,11 @@ impl Reader<'_> {
         counts
     }
 
-    /// What stands before `end`, which is read, too; nothing is read if that does not come.
+    /// What stands before `end`, which is read, too; nothing is read if that does not come soon.
     fn until(&mut self, end: &str) -> Option<String> {
-        let rest: String = self.rest.clone().collect();
+        // Longer than any name, number or pair of numbers that means something.
+        const SOON: usize = 64;
+        let rest: String = self.rest.clone().take(SOON).collect();
         let (inner, _) = rest.split_once(end)?;
         for _ in inner.chars().chain(end.chars()) {
             self.rest.next();
@@ -277,10 +296,11 @@ impl Reader<'_> {
     fn quoted(&mut self) {
         while let Some(c) = self.rest.next() {
             if c == '\\' && self.rest.next_if_eq(&'E').is_some() {
-                return;
+                break;
             }
             self.literal(c);
         }
+        self.forget();
     }
 
     /// The set of characters that an escape stands for, as it is written within a class.
@@ -313,7 +333,7 @@ impl Reader<'_> {
             None => (&*name, c == 'P'),
         };
         let is_word = name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+            && name.chars().skip(1).all(|c| c.is_ascii_lowercase());
         let sign = if is_opposite { 'P' } else { 'p' };
         let property = if name.len() <= 2 { "gc" } else { "sc" };
         let written = format!("\\{sign}{{{property}={name}}}");
@@ -326,35 +346,44 @@ impl Reader<'_> {
 
     /// The character that an escape stands for.
     fn escaped(&mut self, c: char) -> Result<char, PatternError> {
-        let found = match c {
-            'a' => Some('\u{7}'),
-            'f' => Some('\u{c}'),
-            't' => Some('\t'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            'v' => Some('\u{b}'),
+        let code = match c {
+            'a' => Some(0x7),
+            'f' => Some(0xc),
+            't' => Some(0x9),
+            'n' => Some(0xa),
+            'r' => Some(0xd),
+            'v' => Some(0xb),
             'x' => self.hexadecimal(),
             '0'..='7' => self.octal(c),
-            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Some(c),
+            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Some(u32::from(c)),
             _ => None,
         };
-        found.ok_or_else(|| invalid("invalid escape sequence", &format!("\\{c}")))
+        match code.filter(|code| *code <= u32::from(char::MAX)) {
+            // Half of a pair of UTF-16: Go takes it, and finds it nowhere.
+            Some(code) => char::from_u32(code).ok_or(PatternError::Unsupported),
+            None => Err(invalid("invalid escape sequence", &format!("\\{c}"))),
+        }
     }
 
     /// `\x41` or `\x{41}`, whose `x` is read.
-    fn hexadecimal(&mut self) -> Option<char> {
-        let digits = if self.rest.next_if_eq(&'{').is_some() {
+    fn hexadecimal(&mut self) -> Option<u32> {
+        let is_braced = self.rest.next_if_eq(&'{').is_some();
+        let digits = if is_braced {
             self.until("}")?
         } else {
             self.rest.by_ref().take(2).collect()
         };
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let value = is_number.then(|| u32::from_str_radix(&digits, 16).ok())??;
-        char::from_u32(value)
+        let is_complete = if is_braced {
+            !digits.is_empty()
+        } else {
+            digits.len() == 2
+        };
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_complete && is_number).then(|| u32::from_str_radix(&digits, 16).ok())?
     }
 
     /// Up to three digits; one alone that is not zero would be a back reference.
-    fn octal(&mut self, first: char) -> Option<char> {
+    fn octal(&mut self, first: char) -> Option<u32> {
         let is_digit = |c: &char| ('0'..='7').contains(c);
         if first != '0' && !self.rest.peek().is_some_and(is_digit) {
             return None;
@@ -365,13 +394,16 @@ impl Reader<'_> {
                 value = value * 8 + digit.to_digit(8)?;
             }
         }
-        char::from_u32(value)
+        Some(value)
     }
 
     /// A class: characters, ranges, and sets by name.
     fn class(&mut self) -> Result<(), PatternError> {
-        let begin: String = self.rest.clone().collect();
-        let unclosed = || invalid("missing closing ]", &format!("[{begin}"));
+        let begin = self.rest.clone();
+        let unclosed = || {
+            let text: String = begin.clone().collect();
+            invalid("missing closing ]", &format!("[{text}"))
+        };
         let mut written = String::from("[");
         if self.rest.next_if_eq(&'^').is_some() {
             written.push('^');

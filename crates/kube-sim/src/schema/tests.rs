@@ -159,7 +159,18 @@ fn patterns_are_read_as_go_does() {
     let refused = |pattern| pattern::compile(pattern).expect_err(pattern);
     assert!(matches!(refused("("), PatternError::Invalid(_)));
     // Go takes these, and this engine means something else by them, or nothing.
-    for pattern in ["\\Ba", "\\p{greek}", "\\p{Thai}", "a*(?i)*"] {
+    for pattern in [
+        "\\Ba",
+        "\\p{greek}",
+        "\\p{GREEK}",
+        "\\p{Old_Italic}",
+        "\\p{Thai}",
+        "a*(?i)*",
+        "a+(?)?",
+        "a{600}(?){2}",
+        "a*\\Q\\E*",
+        "\\x{d800}",
+    ] {
         assert_eq!(refused(pattern), PatternError::Unsupported, "{pattern}");
     }
 }

@@ -80,9 +80,8 @@ pub(super) fn new_object(
             status
         });
     }
-    let key = key.into();
-    transaction.check_size(served, &key, None, &object)?;
-    Ok(transaction.commit(served, key, None, object))
+    transaction.check_size(&object)?;
+    Ok(transaction.commit(served, key.into(), None, object))
 }
 
 /// Whether the object is of the namespace in the path; sets the namespace.

@@ -33,7 +33,7 @@ impl WriteOptions {
         if manager.len() > LONGEST_MANAGER {
             errors.push(FieldError::too_long(path, LONGEST_MANAGER));
         }
-        if let Some((place, c)) = manager.char_indices().find(|(_, c)| !is_printable(*c)) {
+        for (place, c) in manager.char_indices().filter(|(_, c)| !is_printable(*c)) {
             let code = u32::from(c);
             let why = format!("invalid character U+{code:04X} (at position {place})");
             errors.push(FieldError::invalid(path, manager, why));

@@ -1,6 +1,6 @@
 //! The changes that one request, or one step of a controller, makes.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{io, sync::Arc, time::SystemTime};
 
 use serde_json::{Value, json};
 
@@ -24,8 +24,6 @@ pub(crate) struct Transaction<'s> {
     verb: Verb,
     /// Whether nothing is to be changed after all.
     pub(super) dry_run: bool,
-    /// How large the body of the request is.
-    sent: usize,
     /// The options of a DELETE.
     pub(super) options: Option<Value>,
     /// What the client is warned of.
@@ -40,7 +38,6 @@ impl<'s> Transaction<'s> {
             author: Author::Client(&request.parts.headers),
             verb: request.verb,
             dry_run: false,
-            sent: request.body.len(),
             options: None,
             warnings: Vec::new(),
         }
@@ -64,7 +61,6 @@ impl<'s> Transaction<'s> {
             author,
             verb,
             dry_run: false,
-            sent: 0,
             options: None,
             warnings: Vec::new(),
         }
@@ -85,21 +81,10 @@ impl<'s> Transaction<'s> {
     }
 
     /// Refuses an object that etcd would not take.
-    pub(super) fn check_size(
-        &self,
-        served: &Arc<Served>,
-        key: &Arc<str>,
-        before: Option<&Stored>,
-        object: &Object,
-    ) -> Result<(), Status> {
+    pub(super) fn check_size(&self, object: &Object) -> Result<(), Status> {
         // `--max-request-bytes` of etcd, and what else is in its request and in the object there.
         const LARGEST: usize = 3 * 512 * 1024 - 1024;
-        // One that cannot be too large is not written twice.
-        let most = before.map_or(0, |stored| stored.bytes().len()) + self.sent;
-        if self.dry_run || most < LARGEST / 2 {
-            return Ok(());
-        }
-        if self.unsaved(served, Arc::clone(key), object).bytes().len() <= LARGEST {
+        if self.dry_run || size(object) <= LARGEST {
             return Ok(());
         }
         Err(Status::internal("etcdserver: request is too large"))
@@ -263,4 +248,22 @@ impl<'s> Transaction<'s> {
 pub(super) fn generation(object: &Object) -> i64 {
     let generation = metadata(object).get("generation");
     generation.and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// How many bytes an object takes.
+fn size(object: &Object) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, object).expect("JSON values are counted in memory");
+    count.0
 }

@@ -185,6 +185,11 @@ pub(super) fn update(
     part: Part,
 ) -> Result<Arc<Stored>, Status> {
     check_revision(served, stored, &new)?;
+    if served.is_custom() && text(&new, "apiVersion").is_empty() {
+        return Err(Status::unexpected(
+            "Object 'apiVersion' is missing in 'object has no apiVersion field'",
+        ));
+    }
     let old = served.treated(stored);
     keep_system_fields(&mut new, &old, transaction.dry_run);
     served.strategy.prepare_update(&mut new, &old, part);
@@ -201,7 +206,7 @@ pub(super) fn update(
         return Ok(Arc::clone(stored));
     }
     let new = check(transaction, served, new, old, part)?;
-    transaction.check_size(served, &stored.key, Some(stored), &new)?;
+    transaction.check_size(&new)?;
     Ok(write(transaction, served, stored, new))
 }
 

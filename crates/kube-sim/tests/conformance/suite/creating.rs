@@ -430,6 +430,10 @@ async fn a_field_manager_that_cannot_be_printed_is_refused(world: World) {
             &format!("Invalid value: \"{quoted}\": invalid character {why}"),
         );
     }
+    let query_of_two = query("fieldManager", "\n\u{1}");
+    let answer = maps.create_with(&query_of_two, maps.object("a")).await;
+    let causes = answer.body["details"]["causes"].as_array().cloned();
+    assert_eq!(causes.unwrap_or_default().len(), 2, "{}", answer.text);
     for manager in [" ", "\u{fc}", "e\u{301}", "\"'\\"] {
         let query = format!("dryRun=All&{}", query("fieldManager", manager));
         maps.create_with(&query, maps.object("a")).await.created();
@@ -465,9 +469,13 @@ async fn an_object_that_etcd_does_not_take_is_refused(world: World) {
     crates.create(object).await.refused(500, "", message);
     assert!(!crates.exists("a").await);
     crates.made("a", json!({})).await;
-    crates.merge("a", spec(MIB)).await;
+    crates.merge("a", spec(7 * MIB / 8)).await;
     let more = json!({"more": "x".repeat(3 * MIB / 4)});
     let answer = crates.patch("a", Patch::Merge, more).await;
     answer.refused(500, "", message);
     assert!(crates.get("a").await.ok().get("more").is_none());
+    // What a small patch makes of it counts, and not what was sent.
+    let copy = json!([{"op": "copy", "from": "/spec/note", "path": "/more"}]);
+    let answer = crates.patch("a", Patch::Json, copy).await;
+    answer.refused(500, "", message);
 }

@@ -427,6 +427,7 @@ async fn a_pattern_that_go_does_not_read_is_refused(world: World) {
         ("\\Z", "invalid escape sequence: `\\Z`"),
         ("\\C", "invalid escape sequence: `\\C`"),
         ("\\7", "invalid escape sequence: `\\7`"),
+        ("a\\x4", "invalid escape sequence: `\\x"),
         ("a\\", "trailing backslash at end of expression: ``"),
         ("a{1001}", "invalid repeat count: `{1001}`"),
         ("a{2,1}", "invalid repeat count: `{2,1}`"),
@@ -450,6 +451,7 @@ async fn a_pattern_that_go_does_not_read_is_refused(world: World) {
 }
 
 async fn a_pattern_matches_as_in_go(world: World) {
+    let many = "b".repeat(100);
     let cases = [
         ("^\\d+$", "12", "\u{663}"),
         ("^[\\w-]+$", "a_b-c", "\u{e9}"),
@@ -481,6 +483,8 @@ async fn a_pattern_matches_as_in_go(world: World) {
         ("^\\_\\-\\/$", "_-/", "a"),
         ("^(|a)*$", "aa", "b"),
         ("^a b#c$", "a b#c", "ab"),
+        ("^(?P<n>a)(?P<n>b)$", "ab", "a"),
+        ("^((a{100}){0}b){100}$", &many, "b"),
     ];
     let group = format!("{}.example.com", unique("pattern"));
     let definition = with_patterns(&group, cases.iter().map(|(pattern, ..)| *pattern));

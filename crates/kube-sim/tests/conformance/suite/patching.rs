@@ -28,6 +28,7 @@ behaviours![
     a_patch_with_an_old_version_conflicts,
     a_patch_with_another_uid_is_invalid,
     a_patch_cannot_change_the_kind_of_a_custom_object,
+    a_custom_object_cannot_lose_its_version,
     a_patch_without_metadata_is_refused,
     a_patch_to_the_wrong_type_is_invalid,
     force_is_for_apply_only,
@@ -454,4 +455,23 @@ async fn a_typed_merge_patch_reaches_the_object(world: World) {
         data.into_iter().collect::<Vec<_>>(),
         [("x".into(), "1".into())]
     );
+}
+
+async fn a_custom_object_cannot_lose_its_version(world: World) {
+    let widgets = world.widgets();
+    let before = widgets.made("a", json!({})).await;
+    let why = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+    for patch in [
+        json!({"apiVersion": ""}),
+        json!({"apiVersion": null, "spec": {"size": 2}}),
+    ] {
+        let answer = widgets.patch("a", Patch::Merge, patch).await;
+        let message = format!("Internal error occurred: {why}");
+        let answer = answer.refused(500, "InternalError", &message);
+        assert_eq!(
+            answer.body["details"],
+            json!({"causes": [{"message": why}]})
+        );
+    }
+    assert_eq!(widgets.get("a").await.version(), version(&before));
 }
