@@ -32,10 +32,11 @@ until rm -rf "$folder" && test ! -e "$folder"; do
     sleep 0.1
 done
 
-# It needs a moment for that. One whose parent has not looked yet still counts as being there.
+# The companion has five seconds to hang up its own jobs. One that has ended and whose parent has not
+# looked yet still counts as being there.
 waits=0
 while test -n "$companion" && kill -s 0 "$companion"; do
-    test "$waits" -lt 20 || {
+    test "$waits" -lt 50 || {
         kill -s KILL "$companion"
         break
     }

@@ -66,6 +66,41 @@ fn the_companion_ends_with_the_group() {
     );
 }
 
+/// A companion that has said that it is ready.
+fn companion(reaper: &Reaper, script: &str) -> Child {
+    let mut companion = Command::new("/bin/sh");
+    companion.args(["-c", script]).stdout(Stdio::piped());
+    let mut companion = companion.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(companion.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "ready\n");
+    reaper.set_companion(Some(companion.id())).unwrap();
+    companion
+}
+
+#[test]
+fn a_companion_has_a_moment_to_end_by_itself() {
+    let parent = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start(parent.path()).unwrap();
+    let script = "trap 'exit 7' HUP; echo ready; while :; do sleep 0.1; done";
+    let mut companion = companion(&reaper, script);
+    drop(reaper);
+    assert_eq!(companion.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_companion_that_does_not_end_is_killed() {
+    let parent = tempfile::tempdir().unwrap();
+    let reaper = Reaper::start(parent.path()).unwrap();
+    let script = "trap '' HUP; echo ready; while :; do sleep 0.1; done";
+    let mut companion = companion(&reaper, script);
+    drop(reaper);
+    let ended = companion.wait().unwrap();
+    assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()));
+}
+
 #[test]
 fn a_companion_that_was_taken_back_is_left_alone() {
     let parent = tempfile::tempdir().unwrap();
