@@ -53,10 +53,13 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     }
     let seconds = started.elapsed().as_secs();
     // Arguments choose among the tests, and no schedule has a name.
-    if arguments.is_empty() {
+    let what = if arguments.is_empty() {
         tally.simulated(sim::test(&SIMULATED)?);
-    }
-    println!("\nall tests of the workspace, {seconds} s\n{tally}");
+        "all tests of the workspace"
+    } else {
+        "the tests that were chosen, and no simulation"
+    };
+    println!("\n{what}, {seconds} s\n{tally}");
     Ok(if tally.has_failed() {
         ExitCode::FAILURE
     } else {

@@ -8,6 +8,8 @@ pub(crate) struct Progress {
     next: u64,
     running: BTreeSet<u64>,
     failed: BTreeSet<u64>,
+    /// Seeds below those of this run that failed in an earlier one, and are run first.
+    again: BTreeSet<u64>,
 }
 
 impl Progress {
@@ -17,11 +19,17 @@ impl Progress {
             next: first,
             running: BTreeSet::new(),
             failed: BTreeSet::new(),
+            again: BTreeSet::new(),
         }
     }
 
     /// The next seed below `end` that nobody has taken.
     pub(crate) fn take(&mut self, end: u64) -> Option<u64> {
+        if let Some(again) = self.again.iter().find(|seed| !self.running.contains(seed)) {
+            let again = *again;
+            self.running.insert(again);
+            return Some(again);
+        }
         let seed = self.next;
         if seed >= end {
             return None;
@@ -34,6 +42,7 @@ impl Progress {
     /// A seed that was taken has been run.
     pub(crate) fn ran(&mut self, seed: u64, is_violated: bool) {
         self.running.remove(&seed);
+        self.again.remove(&seed);
         if is_violated {
             self.failed.insert(seed);
         }
@@ -41,10 +50,11 @@ impl Progress {
 
     /// Every seed below this one was run.
     pub(crate) fn done(&self) -> u64 {
-        self.running.first().copied().unwrap_or(self.next)
+        let mut new = self.running.difference(&self.again);
+        new.next().copied().unwrap_or(self.next)
     }
 
-    /// The seeds with a violation, also those of earlier runs.
+    /// The seeds with a violation.
     pub(crate) fn failed(&self) -> &BTreeSet<u64> {
         &self.failed
     }
@@ -76,7 +86,8 @@ impl Progress {
     }
 
     fn print(&self) -> String {
-        let failed: Vec<_> = self.failed.iter().map(ToString::to_string).collect();
+        let failed = self.failed.union(&self.again);
+        let failed: Vec<_> = failed.map(ToString::to_string).collect();
         format!("done {}\nfailed {}\n", self.done(), failed.join(" "))
     }
 }
@@ -85,7 +96,7 @@ fn parse(text: &str) -> Option<Progress> {
     let (done, failed) = text.strip_prefix("done ")?.split_once("\nfailed ")?;
     let seeds = failed.split_whitespace().map(str::parse);
     Some(Progress {
-        failed: seeds.collect::<Result<_, _>>().ok()?,
+        again: seeds.collect::<Result<_, _>>().ok()?,
         ..Progress::from(done.parse().ok()?)
     })
 }
@@ -102,9 +113,21 @@ mod tests {
         progress.ran(10, false);
         progress.ran(12, true);
         assert_eq!(progress.done(), 11);
-        let mut resumed = parse(&progress.print()).unwrap();
-        assert_eq!(resumed.failed(), &BTreeSet::from([12]));
-        assert_eq!(resumed.take(13), Some(11));
+        let resumed = parse(&progress.print()).unwrap();
+        assert_eq!((resumed.done(), resumed.again), (11, BTreeSet::from([12])));
+    }
+
+    #[test]
+    fn what_failed_before_is_run_first_and_is_kept_until_it_was() {
+        let mut progress = parse("done 20\nfailed 3 7\n").unwrap();
+        assert_eq!([progress.take(21), progress.take(21)], [Some(3), Some(7)]);
+        assert_eq!(progress.print(), "done 20\nfailed 3 7\n");
+        progress.ran(3, false);
+        progress.ran(7, true);
+        assert_eq!([progress.take(21), progress.take(21)], [Some(20), None]);
+        assert_eq!(progress.print(), "done 20\nfailed 7\n");
+        progress.ran(20, false);
+        assert_eq!(progress.print(), "done 21\nfailed 7\n");
     }
 
     #[test]
@@ -118,7 +141,9 @@ mod tests {
             progress.ran(seed, is_violated);
         }
         progress.save(&file).unwrap();
-        assert_eq!(Progress::load(&file), Ok(Some(progress)));
+        let loaded = Progress::load(&file).unwrap().unwrap();
+        assert_eq!(loaded.print(), progress.print());
+        assert_eq!(loaded.print(), "done 10\nfailed 7 9\n");
     }
 
     #[test]
