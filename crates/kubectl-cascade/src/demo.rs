@@ -148,15 +148,18 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
     platform.start_services();
     platform.start_controller()?;
     // Whoever is told where it is may delete a project at once; until it is held, it goes first.
-    let held = play.until(PATIENCE, Stage::holds_every_project);
-    in_time(held.await?, "the projects were not held")?;
+    match play.until(PATIENCE, Stage::holds_every_project).await {
+        Err(Ended::Stopped) => return Ok(()),
+        held => in_time(held?, "the projects were not held")?,
+    }
     let line = format!("export KUBECONFIG={}", path.display());
     // On a terminal that shows both streams, once is enough.
     let is_shown = play.screen.is_live_for(&Line::plain(&line)) && io::stdout().is_terminal();
+    play.open(what_to_type(&line, &log))?;
+    // Only now: whoever reads it acts, and is to see what comes of it.
     if !is_shown {
         writeln!(io::stdout(), "{line}")?;
     }
-    play.open(what_to_type(&line, &log))?;
     match play.serve().await {
         Err(Ended::Stopped) => Ok(play.catch_up()?),
         ended => ended,
