@@ -75,7 +75,8 @@ impl References {
     ///
     /// In [`ReferenceStyle::Original`](super::ReferenceStyle::Original) with
     /// [`GroupRewrite::Legacy`](super::GroupRewrite::Legacy), the group that a rewritten one stands
-    /// for is looked at, too. What is in neither is proven dangling only where both are served.
+    /// for is looked at, too. What is found in one of them is the object, also where the other cannot be
+    /// read; what is in neither is proven dangling only where both are served.
     pub async fn resolve(&self, reference: &Reference) -> Resolved {
         if self.known.contains(reference.as_str()) {
             return Resolved::Unknown(Unresolved::Foreign);
@@ -98,7 +99,9 @@ impl References {
                 Resolved::Unknown(error)
             }
             (Ok(found), Err(_)) | (Err(_), Ok(found)) => resolved(Ok(found)),
-            (Err(error), Err(_)) => Resolved::Unknown(error),
+            (Err(Unresolved::NotServed(_)), Err(error)) | (Err(error), Err(_)) => {
+                Resolved::Unknown(error)
+            }
         }
     }
 
