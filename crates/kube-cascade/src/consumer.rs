@@ -208,8 +208,9 @@ impl fmt::Display for ParkReason {
 /// A failed delivery, which is tried again.
 ///
 /// Every error converts into it, so `?` means "try again"; where it is an error of this crate, or is
-/// caused by one, that says how long to wait, then not before that. For all this it is no [`Error`]
-/// itself.
+/// caused by one, that says how long to wait, then not before that: what a server's `Retry-After` asks
+/// for, and a minute for what people cure, a missing permission or definition. For all this it is no
+/// [`Error`] itself.
 ///
 /// # Examples
 /// ```
@@ -230,7 +231,7 @@ pub struct ConsumeError {
 }
 
 impl ConsumeError {
-    /// A failure that is tried again after the queue's backoff.
+    /// A failure that is tried again after the queue's backoff, whatever the error says.
     #[must_use]
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {

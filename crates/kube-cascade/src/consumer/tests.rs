@@ -34,6 +34,14 @@ fn an_error_that_is_passed_on_keeps_the_wait_that_the_server_asked_for() {
 }
 
 #[test]
+fn what_people_cure_is_tried_again_after_a_minute() {
+    for class in [Class::Forbidden, Class::NotServed] {
+        let error = ConsumeError::from(AddError::from(CallError::new("patch it", class)));
+        assert_eq!(error.minimum_delay(), Some(Duration::from_secs(60)));
+    }
+}
+
+#[test]
 fn an_error_that_names_no_wait_is_tried_again_after_the_backoff() {
     let object = ObjectRef::new(Kind::new("", "ConfigMap"), Some("default".into()), "map");
     let conflict = CallError::new("patch it", Class::Conflict);

@@ -115,7 +115,7 @@ async fn fault_74_no_finalizer_is_lost_while_others_change_theirs_200_times() {
         }
     });
     let mut rounds = 0;
-    while rounds < 6 || edits.load(Ordering::Relaxed) < 200 {
+    while !others.is_finished() && (rounds < 6 || edits.load(Ordering::Relaxed) < 200) {
         for (hold, held) in [
             (kept("rule"), true),
             (Hold::Release(hold_name("rule")), false),

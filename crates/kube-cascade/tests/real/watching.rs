@@ -170,7 +170,7 @@ async fn fault_26_a_watch_that_is_silent_is_made_up_for_by_the_periodic_relist()
 async fn a_periodic_relist_is_no_news_and_loses_no_deletion_that_the_watch_saw() {
     let ground = Ground::new().await;
     let project = ground.project().create(&ground.hands).await;
-    let source = source(&ground).relist_every(Duration::from_secs(2));
+    let source = source(&ground).relist_every(Duration::from_millis(500));
     listening(source, async |heard, monitor| {
         monitor.until(|stats| stats.snapshots() >= 3).await;
         assert_eq!(heard.states_of(&project), [State::Live]);

@@ -135,7 +135,7 @@ async fn somebody_who_replaces_the_object_loses_nothing_to_writers_of_references
     let references = References::new(ground.client.clone());
     let (object, mine) = (named(&project), references_of(0));
     let mut rounds = 0;
-    while rounds < 5 || others.rounds.load(Ordering::Relaxed) < 10 {
+    while !theirs.is_finished() && (rounds < 5 || others.rounds.load(Ordering::Relaxed) < 10) {
         for reference in &mine[..3] {
             references
                 .add(&object, reference)

@@ -84,11 +84,21 @@ async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease()
         .with("--max-in-flight", "1");
     let mut controller = tokio::process::Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
         .args(&setup.command_line()[1..])
+        .env_remove("RUST_LOG")
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("the binary starts");
     let mut log = BufReader::new(controller.stderr.take().expect("it was asked for")).lines();
+    let (stopped, has_stopped) = tokio::sync::oneshot::channel();
+    let reading = tokio::spawn(async move {
+        let mut stopped = Some(stopped);
+        while let Ok(Some(line)) = log.next_line().await {
+            if line.contains("no further DELETE is begun") {
+                stopped.take().map(|stopped| stopped.send(()));
+            }
+        }
+    });
     held(&project).await;
     project.delete().await;
     let held = gate.arrived().await;
@@ -98,23 +108,19 @@ async fn fault_48_sigterm_in_mid_fan_out_lets_calls_end_and_releases_the_lease()
         .status();
     assert!(sent.expect("kill runs").success());
     // Until it says so, another one may have been begun.
-    in_time("it stops", PATIENCE, async {
-        while let Some(line) = log.next_line().await.expect("it is text") {
-            if line.contains("no further DELETE is begun") {
-                return;
-            }
-        }
-        panic!("it ended without a word");
-    })
-    .await;
+    let said = in_time("it stops", PATIENCE, has_stopped).await;
+    said.expect("it says so before it ends");
     held.release();
-    let rest = tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
     let ended = controller.wait().await.expect("it ends");
-    rest.await.expect("nobody panics");
+    reading.await.expect("nobody panics");
     assert!(ended.success(), "{ended}");
     assert_eq!(holder(&setup.installation), "", "the lease is released");
     let sent = faults.recorder().deletes();
     assert_eq!(sent.len(), 1, "no DELETE begins after SIGTERM: {sent:?}");
+    assert_eq!(
+        sent[0].server_status().map(|status| status.as_u16()),
+        Some(200)
+    );
     project.set_finalizers(&[]).await;
 }
 
