@@ -57,8 +57,7 @@ fn a_stopped_member_is_killed_too() {
 fn the_companion_ends_with_the_group() {
     let parent = tempfile::tempdir().unwrap();
     let reaper = Reaper::start(parent.path()).unwrap();
-    let mut companion = Command::new("sleep").arg("60").spawn().unwrap();
-    reaper.set_companion(Some(companion.id())).unwrap();
+    let mut companion = companion(&reaper, "echo ready; exec sleep 60");
     drop(reaper);
     assert_eq!(
         companion.wait().unwrap().signal(),
@@ -66,10 +65,12 @@ fn the_companion_ends_with_the_group() {
     );
 }
 
-/// A companion that has said that it is ready.
+/// A companion that has said that it is ready, and can be hung up even where whoever runs the tests
+/// has that signal ignored, as `nohup` does.
 fn companion(reaper: &Reaper, script: &str) -> Child {
-    let mut companion = Command::new("/bin/sh");
-    companion.args(["-c", script]).stdout(Stdio::piped());
+    let mut companion = Command::new("env");
+    companion.args(["--default-signal=HUP", "/bin/sh", "-c", script]);
+    companion.stdout(Stdio::piped());
     let mut companion = companion.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(companion.stdout.take().unwrap())
