@@ -9,7 +9,9 @@ use crate::object::{Kind, ObjectRef};
 /// The metadata of one object, as `PartialObjectMetadata` carries it.
 ///
 /// `managedFields` and annotations are left on the wire: they are most of an object's metadata (980
-/// bytes an object were measured, nearly all of it `managedFields`) and no decision needs them.
+/// bytes an object were measured, nearly all of it `managedFields`) and no decision needs them. They
+/// also repeat the nesting of the object, which may be deeper than JSON is read here: one such object
+/// would keep all of its kind from being listed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Meta {

@@ -171,6 +171,37 @@ async fn fault_22_the_upstream_goes_last_and_a_late_dependent_goes_before_it() {
     );
 }
 
+/// The server stores objects that are nested thousands deep, and repeats the nesting in their
+/// `managedFields`; JSON is read here up to a depth of 127. One such object must not keep all others
+/// of its kind from being listed or watched.
+#[tokio::test]
+async fn objects_that_are_nested_deeper_than_json_is_read_are_held_and_go_all_the_same() {
+    let ground = Ground::new().await;
+    let project = ground.project().create(&ground.hands).await;
+    let deep = ground.network_of(&project).await;
+    let other = ground.network_of(&project).await;
+    project.nest(1000).await;
+    deep.nest(9000).await;
+    let queue = holding(&ground, ground.cascade(), "deep");
+    let story = async {
+        let held = format!("\"{}\"", hold_name("deep").as_str());
+        until("the upstream is held", async || {
+            project
+                .text()
+                .await
+                .is_some_and(|text| text.contains(&held))
+        })
+        .await;
+        project.nest(1001).await;
+        project.delete_unread().await;
+        until("the upstream goes", async || project.text().await.is_none()).await;
+        assert_eq!(deep.text().await, None);
+        assert!(other.is_gone().await);
+    };
+    during(queue, story).await;
+    assert_eq!(ground.deletes().len(), 2);
+}
+
 #[tokio::test]
 async fn fault_22_a_dependent_that_appears_between_the_two_empty_rounds_goes_too() {
     let ground = Ground::new().await;
