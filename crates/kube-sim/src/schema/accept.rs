@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::check::{Check, Name};
 use super::format::Format;
 use super::{
-    Idiom, Node, embedded,
+    Idiom, Kind, Node, embedded,
     pattern::{self, PatternError},
     prune,
 };
@@ -103,7 +103,7 @@ pub(crate) fn check(schema: &Value, path: &str, status: bool) -> Vec<FieldError>
 /// What the server warns of: formats that it does not know.
 pub(crate) fn warnings(schema: &Value, found: &mut Vec<String>) {
     if let Some(name) = schema.get("format").and_then(Value::as_str)
-        && Format::of(name, Node::compile(schema).kind) == Ok(None)
+        && Format::of(name, Kind::of(schema)) == Ok(None)
     {
         found.push(format!("unrecognized format {}", quote(name)));
     }
@@ -199,7 +199,7 @@ fn unevaluated(schema: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
         }
     }
     if let Some(name) = schema.get("format").and_then(Value::as_str)
-        && Format::of(name, Node::compile(schema).kind).is_err()
+        && Format::of(name, Kind::of(schema)).is_err()
     {
         refuse("format", "this format");
     }

@@ -9,14 +9,7 @@ impl Node {
     /// Compiles a schema that has been accepted; what is malformed nonetheless says nothing.
     pub(super) fn compile(schema: &Value) -> Self {
         let is = |key: &str| schema.get(key) == Some(&Value::Bool(true));
-        let kind = if is("x-kubernetes-int-or-string") {
-            Some(Kind::IntegerOrString)
-        } else {
-            schema
-                .get("type")
-                .and_then(Value::as_str)
-                .and_then(Kind::of)
-        };
+        let kind = Kind::of(schema);
         let properties = schema.get("properties").and_then(Value::as_object);
         let additional = match schema.get("additionalProperties") {
             Some(Value::Bool(allowed)) => Additional::Allowed(*allowed),
@@ -53,8 +46,12 @@ impl Node {
 }
 
 impl Kind {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
+    /// What a schema says that values are.
+    pub(super) fn of(schema: &Value) -> Option<Self> {
+        if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
+            return Some(Self::IntegerOrString);
+        }
+        Some(match schema.get("type")?.as_str()? {
             "array" => Self::Array,
             "boolean" => Self::Boolean,
             "integer" => Self::Integer,

@@ -19,6 +19,10 @@ pub(super) enum PatternError {
     Unsupported,
 }
 
+/// The most bytes of a pattern: sets of characters by their properties take long to build, and
+/// nothing else bounds how many a pattern has.
+const LONGEST: usize = 8 * 1024;
+
 /// The most that anything may be repeated, also when repetitions are repeated.
 const MOST: u32 = 1000;
 
@@ -26,6 +30,15 @@ const MOST: u32 = 1000;
 ///
 /// It is none in Go, or has no equal here.
 pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
+    Regex::new(&translate(pattern)?).map_err(|_| PatternError::Unsupported)
+}
+
+/// The pattern in the syntax of this engine, which may know less and allow less.
+///
+/// # Errors
+///
+/// It is none in Go, or has something in it that has no equal here.
+pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
     let mut reader = Reader {
         rest: pattern.chars().peekable(),
         written: String::with_capacity(pattern.len()),
@@ -33,7 +46,10 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
         pattern,
     };
     reader.read()?;
-    Regex::new(&reader.written).map_err(|_| PatternError::Unsupported)
+    if pattern.len() > LONGEST {
+        return Err(PatternError::Unsupported);
+    }
+    Ok(reader.written)
 }
 
 /// A group that is open, or all of the pattern.
@@ -320,7 +336,8 @@ impl Reader<'_> {
     /// `\pN`, `\p{Greek}` and their opposites.
     ///
     /// This engine knows more properties than categories and scripts, and scripts by their codes of
-    /// four letters; how loosely Go reads a name depends on its version.
+    /// four letters; how loosely Go reads a name depends on its version. A name that neither knows
+    /// is seen when the whole is compiled.
     fn property(&mut self, c: char) -> Result<String, PatternError> {
         let name = match self.rest.next() {
             Some('{') => self.until("}"),
@@ -337,7 +354,7 @@ impl Reader<'_> {
         let sign = if is_opposite { 'P' } else { 'p' };
         let property = if name.len() <= 2 { "gc" } else { "sc" };
         let written = format!("\\{sign}{{{property}={name}}}");
-        if is_word && name.len() != 4 && Regex::new(&written).is_ok() {
+        if is_word && name.len() != 4 {
             Ok(written)
         } else {
             Err(PatternError::Unsupported)

@@ -158,6 +158,8 @@ fn patterns_are_read_as_go_does() {
     }
     let refused = |pattern| pattern::compile(pattern).expect_err(pattern);
     assert!(matches!(refused("("), PatternError::Invalid(_)));
+    let long = "a".repeat(9000);
+    assert_eq!(refused(&long), PatternError::Unsupported);
     // Go takes these, and this engine means something else by them, or nothing.
     for pattern in [
         "\\Ba",
@@ -165,6 +167,7 @@ fn patterns_are_read_as_go_does() {
         "\\p{GREEK}",
         "\\p{Old_Italic}",
         "\\p{Thai}",
+        "\\p{Nonsense}",
         "a*(?i)*",
         "a+(?)?",
         "a{600}(?){2}",

@@ -221,7 +221,7 @@ fn value_validation(
     }
     let text = schema.get("pattern").and_then(Value::as_str);
     if let Some((text, Err(PatternError::Invalid(why)))) =
-        text.map(|text| (text, pattern::compile(text)))
+        text.map(|text| (text, pattern::translate(text)))
     {
         let why =
             format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
