@@ -8,6 +8,9 @@ use serde_json::{Map, Number, Value};
 
 mod syntax;
 
+/// How deep objects and lists may be nested to be read; a limit of `serde_json`.
+pub(crate) const DEEPEST: usize = 127;
+
 /// What was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Document {
@@ -31,6 +34,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, String> {
             duplicates: seed.duplicates,
         }),
         Err(error) => Err(syntax::error(bytes).unwrap_or_else(|| error.to_string())),
+    }
+}
+
+/// How deep objects and lists are nested.
+pub(crate) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -51,6 +51,7 @@
 //! | definitions | what of a schema is not evaluated has the definition refused (CEL rules, combined validations, some formats and patterns), and so has the scale subresource; no conversion webhooks |
 //! | patterns | why one is refused is not always said in Go's words |
 //! | sizes | etcd's limit of 1.5 MiB holds for an object as JSON, without `managedFields` |
+//! | nesting | JSON that is nested more than 127 deep is refused, in a body and by what a patch makes of an object |
 //! | `pretty`, `fieldManager` | the one is ignored, the other only checked: JSON comes on one line, and nobody owns a field |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |

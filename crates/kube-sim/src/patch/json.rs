@@ -13,6 +13,10 @@ use crate::status::Status;
 
 const MAX_OPERATIONS: usize = 10_000;
 
+/// The most that all copies of a patch may add, in bytes of JSON: a map copied into itself again and
+/// again would grow without end.
+const MAX_COPIED: usize = 3 * 1024 * 1024;
+
 pub(super) fn apply(
     mut object: Value,
     patch: &[u8],
@@ -25,8 +29,10 @@ pub(super) fn apply(
             operations.len()
         )));
     }
+    let mut may_copy = MAX_COPIED;
     for operation in &operations {
-        operation.apply(&mut object).ok_or_else(Status::rejected)?;
+        let done = operation.apply(&mut object, &mut may_copy);
+        done.ok_or_else(Status::rejected)?;
     }
     Ok((object, strict))
 }
@@ -121,8 +127,8 @@ fn read(
 }
 
 impl Operation {
-    /// Nothing if it cannot be done.
-    fn apply(&self, object: &mut Value) -> Option<()> {
+    /// Nothing if it cannot be done. A copy takes its size off what may still be copied.
+    fn apply(&self, object: &mut Value, may_copy: &mut usize) -> Option<()> {
         match self.op.as_deref()? {
             "add" => add(object, self.path()?, self.value()),
             "remove" => remove(object, self.path()?).map(drop),
@@ -133,7 +139,9 @@ impl Operation {
             }
             "copy" => {
                 let from = self.from.as_deref()?;
-                let copy = get(object, from)?.clone();
+                let original = get(object, from)?;
+                *may_copy = may_copy.checked_sub(go_json(original).len())?;
+                let copy = original.clone();
                 add(object, self.path()?, copy)
             }
             "test" => self.test(object),
@@ -155,6 +163,7 @@ impl Operation {
     fn replace(&self, object: &mut Value) -> Option<()> {
         let path = self.path()?;
         let value = self.value();
+        readable(path, &value)?;
         if path.is_empty() {
             if !value.is_object() && !value.is_array() {
                 return None;
@@ -205,6 +214,7 @@ fn get<'a>(object: &'a mut Value, path: &str) -> Option<&'a Value> {
 }
 
 fn add(object: &mut Value, path: &str, value: Value) -> Option<()> {
+    readable(path, &value)?;
     match container(object, path)? {
         (Value::Object(map), key) => {
             map.insert(key.into_owned(), value);
@@ -228,6 +238,12 @@ fn remove(object: &mut Value, path: &str) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// Refuses a value that would be nested too deep there to be read again.
+fn readable(path: &str, value: &Value) -> Option<()> {
+    let depth = path.matches('/').count() + json::depth(value);
+    (depth <= json::DEEPEST).then_some(())
 }
 
 /// The object or list that the last part of a path is looked up in, and that part. What stands in

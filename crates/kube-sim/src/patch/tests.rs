@@ -217,6 +217,49 @@ fn json_patches_that_are_none_are_bad_requests() {
 }
 
 #[test]
+fn what_a_json_patch_copies_is_limited() {
+    let size = 1022;
+    let big = format!(
+        r#"{{"op":"add","path":"/spec/x","value":"{}"}}"#,
+        "x".repeat(size)
+    );
+    let copy = r#"{"op":"copy","from":"/spec/x","path":"/spec/y"}"#;
+    let copied = |times: usize| {
+        let operations = format!("[{big}{}]", format!(",{copy}").repeat(times));
+        json_patch(&operations).map(drop)
+    };
+    // With its quotes the text has 1024 bytes: 3072 are 3 MiB.
+    assert_eq!(copied(3072), Ok(()));
+    assert_eq!(copied(3073), Err((422, REJECTED.to_owned())));
+    let twice = r#"{"op":"copy","from":"/spec","path":"/spec/NAME"}"#;
+    let doubling: Vec<String> = (0..60)
+        .map(|number| twice.replace("NAME", &number.to_string()))
+        .collect();
+    let refused = json_patch(&format!("[{}]", doubling.join(",")));
+    assert_eq!(refused.map(drop), Err((422, REJECTED.to_owned())));
+}
+
+#[test]
+fn no_json_patch_nests_deeper_than_can_be_read() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let add = |path: &str, depth: usize| {
+        let value = nested(depth);
+        format!(r#"{{"op":"add","path":"{path}","value":{value}}}"#)
+    };
+    let all = |operations: &[String]| json_patch(&format!("[{}]", operations.join(","))).map(drop);
+    assert_eq!(all(&[add("/spec/x", 120)]), Ok(()));
+    let innermost = format!("/spec/x{}/-", "/0".repeat(99));
+    let rejected = Err((422, REJECTED.to_owned()));
+    for (further, outcome) in [(25, Ok(())), (26, rejected.clone())] {
+        let steps = [add("/spec/x", 100), add(&innermost, further)];
+        assert_eq!(all(&steps), outcome, "{further}");
+    }
+    let copy = r#"{"op":"copy","from":"/spec","path":"/spec/x"}"#.to_owned();
+    assert_eq!(all(&vec![copy.clone(); 100]), Ok(()));
+    assert_eq!(all(&vec![copy; 200]), rejected);
+}
+
+#[test]
 fn what_is_no_object_afterwards_is_invalid() {
     let (code, message) = json_patch(r#"[{"op":"replace","path":"","value":[]}]"#).expect_err("[]");
     assert_eq!(code, 422);

@@ -111,7 +111,7 @@ impl Stored {
     }
 
     pub(crate) fn object(&self) -> Object {
-        serde_json::from_slice(&self.bytes).unwrap_or_default()
+        serde_json::from_slice(&self.bytes).expect("what was written can be read")
     }
 
     /// The same object as if it had been written at another revision, as the last event about an

@@ -1,7 +1,7 @@
 //! PATCH, in its three forms.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{Patch, World, version};
 
@@ -13,6 +13,7 @@ behaviours![
     a_failing_test_of_a_json_patch_is_unprocessable,
     a_json_patch_that_does_not_fit_is_unprocessable,
     a_json_patch_moves_and_copies,
+    a_json_patch_copies_three_mebibytes_and_no_more,
     a_json_patch_appends_to_a_list,
     a_json_patch_that_is_no_list_is_refused,
     a_merge_patch_that_is_no_object_is_refused,
@@ -134,6 +135,37 @@ async fn a_json_patch_moves_and_copies(world: World) {
         object["metadata"]["labels"],
         json!({"b": "1", "c": "2", "x/y": "2"})
     );
+}
+
+async fn a_json_patch_copies_three_mebibytes_and_no_more(world: World) {
+    for collection in [world.configmaps(), world.widgets()] {
+        collection.made("a", json!({})).await;
+        // With its quotes the text has 1024 bytes.
+        let begin = json!([
+            {"op": "add", "path": "/metadata/annotations", "value": {"a": "x".repeat(1022)}},
+        ]);
+        collection.patch("a", Patch::Json, begin).await.ok();
+        let copy = json!(
+            {"op": "copy", "from": "/metadata/annotations/a", "path": "/metadata/annotations/b"}
+        );
+        let answer = collection
+            .patch("a", Patch::Json, json!(vec![&copy; 3072]))
+            .await;
+        let copied = answer.ok();
+        let answer = collection
+            .patch("a", Patch::Json, json!(vec![&copy; 3073]))
+            .await;
+        answer.refused(422, "Invalid", MISFIT);
+        assert_eq!(collection.get("a").await.ok(), copied);
+        let doubling: Vec<Value> = (0..40)
+            .map(|number| {
+                let path = format!("/metadata/annotations/{number}");
+                json!({"op": "copy", "from": "/metadata/annotations", "path": path})
+            })
+            .collect();
+        let answer = collection.patch("a", Patch::Json, json!(doubling)).await;
+        answer.refused(422, "Invalid", MISFIT);
+    }
 }
 
 async fn a_json_patch_appends_to_a_list(world: World) {
