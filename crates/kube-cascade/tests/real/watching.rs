@@ -8,7 +8,7 @@ use kube_cascade::{
     kubernetes::{IdSource, KubernetesSource},
     queue::{Monitor, RetryPolicy},
 };
-use kube_sim::fault::{Action, Answer, Match, Rule, Verb};
+use kube_sim::fault::{Action, Answer, Gate, Match, Rule, Verb};
 use tokio::sync::watch;
 
 use crate::{
@@ -167,17 +167,37 @@ async fn fault_26_a_watch_that_is_silent_is_made_up_for_by_the_periodic_relist()
 }
 
 #[tokio::test]
-async fn a_periodic_relist_is_no_news_and_loses_no_deletion_that_the_watch_saw() {
+async fn a_periodic_relist_is_no_news() {
     let ground = Ground::new().await;
     let project = ground.project().create(&ground.hands).await;
     let source = source(&ground).relist_every(Duration::from_millis(500));
     listening(source, async |heard, monitor| {
         monitor.until(|stats| stats.snapshots() >= 3).await;
         assert_eq!(heard.states_of(&project), [State::Live]);
-        project.delete().await;
-        heard.of(&project, |state| *state == State::Vanished).await;
     })
     .await;
+}
+
+/// While a list is asked for nobody watches: what goes then is in the list or is not, and only the
+/// watch that goes on where it ended can tell how it went.
+#[tokio::test]
+async fn a_periodic_relist_loses_no_deletion_that_happens_meanwhile() {
+    for hold in [Action::gate, Action::gate_after] {
+        let ground = Ground::new().await;
+        let project = ground.project().create(&ground.hands).await;
+        let source = source(&ground).relist_every(Duration::from_millis(500));
+        listening(source, async |heard, _| {
+            heard.of(&project, is_live).await;
+            let gate = Gate::new();
+            let lists = Match::verb(Verb::List).resource(PROJECT.plural);
+            ground.faults.add(Rule::new(lists, hold(&gate)).first(1));
+            let list = gate.arrived().await;
+            project.delete().await;
+            list.release();
+            heard.of(&project, |state| *state == State::Vanished).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
