@@ -5,11 +5,16 @@ mod story;
 use std::{
     future,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use http::Method;
-use kube_sim::ApiServer;
+use kube::client::Body;
+use kube_sim::{
+    ApiServer,
+    fault::{Action, FaultProxy, Faults, Gate, Match, Rule, Verb},
+};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -23,6 +28,61 @@ const NETWORKS: &str = "/apis/region.example.com/v1/namespaces/region/networks";
 fn in_memory_what_uses_goes_before_what_is_used() {
     let example = env!("CARGO_BIN_EXE_example-operators");
     story::tells_who_went_when(&mut Command::new(example));
+}
+
+/// As the server sees it. Nobody who only looks now and then can tell: of two that go between two
+/// looks he does not know the order, and the Network may go before it has said for whom it waits. So
+/// what the Cluster's operator writes has to wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_used_says_by_whom_and_goes_after_it() {
+    let server = ApiServer::new();
+    let (said, gone) = (Gate::new(), Arc::new(Mutex::new(Vec::new())));
+    let (gate, list) = (said.clone(), Arc::clone(&gone));
+    server.on_write(move |write| {
+        let actors = ["clusters", "networks", "projects"];
+        if !actors.contains(&write.resource()) {
+            return;
+        }
+        let Some(after) = write.after() else {
+            list.lock().unwrap().push(write.resource().to_owned());
+            return;
+        };
+        let message = &after["status"]["conditions"][0]["message"];
+        let user = "clusters.compute.example.com/compute_web";
+        if write.resource() == "networks" && message.as_str().is_some_and(|it| it.contains(user)) {
+            gate.open();
+        }
+    });
+    let faults = Faults::new();
+    let truth = server.clone();
+    let cluster_terminates = move || {
+        let cluster = truth.get("compute.example.com", "clusters", Some("compute"), "web");
+        cluster.is_some_and(|cluster| cluster["metadata"]["deletionTimestamp"].is_string())
+    };
+    let of_its_operator = Match::verb(Verb::Patch)
+        .resource("clusters")
+        .when(move |_| cluster_terminates());
+    faults.add(Rule::new(of_its_operator, Action::gate(&said)));
+    let proxy = FaultProxy::start::<_, Body, _>(server, &faults)
+        .await
+        .unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let server = proxy.url();
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "users": [{"name": "test", "user": {}}],
+    });
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    let mut example = Command::new(env!("CARGO_BIN_EXE_example-operators"));
+    example.arg("--cluster").env("KUBECONFIG", &kubeconfig);
+    let told = move || story::tells_who_went_when(&mut example);
+    tokio::task::spawn_blocking(told).await.unwrap();
+    let gone = gone.lock().unwrap();
+    assert_eq!(*gone, ["clusters", "networks", "projects"]);
 }
 
 #[tokio::test]
