@@ -52,7 +52,7 @@
 //! | patterns | why one is refused is not always said in Go's words |
 //! | sizes | etcd's limit of 1.5 MiB holds for an object as JSON, without `managedFields` |
 //! | nesting | JSON that is nested more than 127 deep is refused, in a body and by what a patch makes of an object |
-//! | `pretty`, `fieldManager` | the one is ignored, the other only checked: JSON comes on one line, and nobody owns a field |
+//! | `pretty`, `timeout`, `fieldManager` | the first two are ignored, the last is only checked: JSON comes on one line, no request is cut off, and nobody owns a field |
 //! | controllers | garbage collector, Namespaces, definitions; nobody makes default `ServiceAccounts` or root certificates, or lets Events expire |
 //! | when controllers work | by default before the next request, see [`Builder::controller_delay`] |
 //! | what moves a version | the content; a write that only changes who owns a field moves none |

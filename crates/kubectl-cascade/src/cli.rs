@@ -29,7 +29,7 @@ use crate::{
 pub fn main(arguments: &[OsString]) -> Exit {
     match parse(arguments) {
         Ok(cli) => execute(cli).unwrap_or_else(|failure| {
-            eprintln!("error: {failure}");
+            tell!("error: {failure}");
             failure.exit()
         }),
         Err(error) => {

@@ -12,6 +12,7 @@ mod stage;
 mod view;
 
 use std::{
+    borrow::Cow,
     env, fs,
     future::Future,
     io::{self, IsTerminal, Write},
@@ -152,7 +153,7 @@ async fn serve(stop: Stop) -> Result<(), Ended> {
         Err(Ended::Stopped) => return Ok(()),
         held => in_time(held?, "the projects were not held")?,
     }
-    let line = format!("export KUBECONFIG={}", path.display());
+    let line = format!("export KUBECONFIG={}", quoted(&path.to_string_lossy()));
     // On a terminal that shows both streams, once is enough.
     let is_shown = play.screen.is_live_for(&Line::plain(&line)) && io::stdout().is_terminal();
     play.open(what_to_type(&line, &log))?;
@@ -305,6 +306,15 @@ fn what_to_type(kubeconfig: &str, log: &Path) -> Vec<Line> {
         Line::dim(format!("  {}", log.display())),
         Line::default(),
     ]
+}
+
+/// A word for a shell, in quotes only where it needs them.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if word.chars().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
 }
 
 /// How this program is called by somebody who wants to call it again.

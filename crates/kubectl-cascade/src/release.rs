@@ -1,6 +1,6 @@
 //! `release`: taking an installation's holds off, so that nothing of ours keeps an upstream.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::ListParams};
@@ -28,7 +28,7 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     let namespace = clusters.lease_namespace(options.installation.lease_namespace.as_ref());
     let lease = installation::lease_name(installation);
     find_lease(&client, &namespace, &lease).await?;
-    eprintln!("looking whether a controller holds Lease {namespace}/{lease} (up to 15 s) …");
+    tell!("looking whether a controller holds Lease {namespace}/{lease} (up to 15 s) …");
     let before = holder(&client, &namespace, &lease).await?;
     let leader = live_record(client.clone(), &namespace, &lease)
         .await
@@ -44,7 +44,7 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     };
     let search = find(&client, wanted).await;
     if let Some(first) = search.errors.first() {
-        eprintln!(
+        tell!(
             "warning: {} kinds cannot be searched for holds, the first: {}; allow `list` on every \
              kind",
             search.errors.len(),
@@ -54,13 +54,13 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     if search.held.is_empty() {
         let server = clusters.upstream_url();
         match target {
-            Target::All => eprintln!("no hold of installation {installation} found on {server}"),
+            Target::All => tell!("no hold of installation {installation} found on {server}"),
             Target::Rule(rule) => {
-                eprintln!("no hold of rule {rule} (installation {installation}) found on {server}");
+                tell!("no hold of rule {rule} (installation {installation}) found on {server}");
             }
         }
     } else if !(options.yes || confirm(&clusters.upstream_url(), &search.held)?) {
-        eprintln!("nothing was released");
+        tell!("nothing was released");
         return Ok(Exit::Refused);
     }
     // A question can stand unanswered for long: a controller may have begun to lead meanwhile.
@@ -125,7 +125,7 @@ async fn find_lease(client: &Client, namespace: &str, lease: &str) -> Result<(),
         );
         return Err(Failure::new(Exit::Refused, error));
     }
-    eprintln!("no Lease {lease} anywhere: no controller has led under this name");
+    tell!("no Lease {lease} anywhere: no controller has led under this name");
     Ok(())
 }
 
@@ -154,24 +154,27 @@ fn refuse_served(
 
 /// Shows what would be released and asks; anything but yes is a no.
 fn confirm(server: &str, held: &[Held]) -> Result<bool, Failure> {
-    let failed = |error: std::io::Error| Failure::new(Exit::Failure, error);
-    eprintln!("on {server}, these holds would be released:");
+    ask(server, held).map_err(|error| Failure::new(Exit::Failure, error))
+}
+
+fn ask(server: &str, held: &[Held]) -> io::Result<bool> {
+    let mut screen = io::stderr();
+    writeln!(screen, "on {server}, these holds would be released:")?;
     for held in held {
         for hold in held.holds() {
-            eprintln!("  {}  {hold}", held.object());
+            writeln!(screen, "  {}  {hold}", held.object())?;
         }
     }
-    if !std::io::stdin().is_terminal() {
-        eprintln!("not a terminal, so nobody can be asked; give --yes to release them");
+    if !io::stdin().is_terminal() {
+        let why = "not a terminal, so nobody can be asked; give --yes to release them";
+        writeln!(screen, "{why}")?;
         return Ok(false);
     }
-    eprint!("Release them? An upstream that is being deleted may go at once. [y/N] ");
-    std::io::stderr().flush().map_err(failed)?;
+    let question = "Release them? An upstream that is being deleted may go at once. [y/N] ";
+    write!(screen, "{question}")?;
+    screen.flush()?;
     let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(failed)?;
+    io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(
         answer.trim().to_ascii_lowercase().as_str(),
         "y" | "yes"
@@ -185,12 +188,13 @@ async fn release(client: &Client, held: &[Held]) -> bool {
         match held.release(client).await {
             Ok(()) => {
                 for hold in held.holds() {
-                    println!("{} released {hold}", held.object());
+                    // What is released is released, also where nobody can be told.
+                    let _ = writeln!(io::stdout(), "{} released {hold}", held.object());
                 }
             }
             Err(error) => {
                 failed = true;
-                eprintln!("error: {}", Failure::new(Exit::Failure, error));
+                tell!("error: {}", Failure::new(Exit::Failure, error));
             }
         }
     }

@@ -141,3 +141,9 @@ async fn whoever_stops_it_gets_the_terminal_back() {
     assert!(matches!(ended, Err(Ended::Stopped)), "{ended:?}");
     assert!(buffer.text().ends_with("\x1b[?25h"));
 }
+
+#[test]
+fn a_word_for_a_shell_is_quoted_where_it_must_be() {
+    assert_eq!(quoted("/tmp/demo-1/kubeconfig"), "/tmp/demo-1/kubeconfig");
+    assert_eq!(quoted("/tmp/a b/it's"), r"'/tmp/a b/it'\''s'");
+}

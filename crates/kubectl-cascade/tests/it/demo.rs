@@ -1,6 +1,7 @@
 //! The demo, by the clock.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -56,6 +57,14 @@ fn a_pipe_that_is_closed_is_no_failure() {
     let mut child = demo(&[]).spawn_piped();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_disk_that_is_full_is_a_failure_and_no_panic() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = demo(&[]);
+    let status = command.stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
 
 #[tokio::test]
