@@ -1,5 +1,6 @@
 //! From references back to objects: live, proven dangling, or unknown.
 
+use http::StatusCode;
 use kube_cascade::{
     ObjectRef, Reference, ReferenceStyle,
     reference::{GroupRewrite, NotReferences, References, Resolved, Unresolved},
@@ -214,6 +215,12 @@ async fn the_originals_rewritten_group_is_read_back() {
     // It may have been written for the group that is not served.
     let why = unknown(references.resolve(&reference).await);
     assert!(matches!(why, Unresolved::NotServed(_)), "{why}");
+    // That a group is not served is the least of what can be said.
+    let failing = Action::answer(Answer::status(StatusCode::INTERNAL_SERVER_ERROR));
+    let reads = Match::any().group(LEGACY.group).resource(LEGACY.plural);
+    ground.faults.add(Rule::new(reads, failing));
+    let why = unknown(references.resolve(&reference).await);
+    assert!(matches!(why, Unresolved::Unreadable(_)), "{why}");
 }
 
 #[tokio::test]
