@@ -95,6 +95,8 @@ where
 {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // They would go to stderr by a macro that panics where stderr cannot be written.
+        .log_internal_errors(false)
         .with_writer(writer);
     match format {
         Format::Readable { colours } => Box::new(builder.with_ansi(colours).finish()),

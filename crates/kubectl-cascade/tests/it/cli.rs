@@ -1,9 +1,14 @@
 //! Exit codes and streams of the binary.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output},
+    thread,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 fn kubectl_cascade(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
@@ -62,6 +67,52 @@ fn a_bad_log_filter_ends_with_2() {
             .unwrap()
             .starts_with("error: RUST_LOG holds \"kube=loud\"")
     );
+}
+
+#[test]
+fn a_controller_whose_log_cannot_be_written_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, kubeconfig) = (
+        folder.path().join("rules.yaml"),
+        folder.path().join("config"),
+    );
+    fs::write(
+        &rules,
+        include_str!("../../../../examples/platform/rules.yaml"),
+    )
+    .unwrap();
+    let nobody = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, \
+                  context: {cluster: a, user: a}}], users: [{name: a, user: {}}], \
+                  clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]}";
+    fs::write(&kubeconfig, nobody).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut controller = Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
+        .args(["run", "--listen", &address.to_string(), "--rules"])
+        .arg(&rules)
+        .env("KUBECONFIG", &kubeconfig)
+        .env_remove("RUST_LOG")
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    // It has said that it starts by the time it answers.
+    while !answers(address) {
+        assert_eq!(controller.try_wait().unwrap(), None, "it has ended");
+        thread::yield_now();
+    }
+    kill_process(Pid::from_child(&controller), Signal::TERM).unwrap();
+    assert_eq!(controller.wait().unwrap().code(), Some(0));
+}
+
+fn answers(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+        stream.read(&mut [0])
+    };
+    ask().is_ok_and(|read| read > 0)
 }
 
 #[test]

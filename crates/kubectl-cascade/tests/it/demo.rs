@@ -73,10 +73,16 @@ fn a_disk_that_is_full_is_a_failure_and_no_panic() {
     reason = "this is somebody else, and not the library"
 )]
 async fn a_served_platform_can_be_worked_on_and_leaves_nothing_behind() {
-    let mut child = demo(&["--serve"]).spawn_piped();
+    let folder = tempfile::Builder::new()
+        .prefix("it's a ")
+        .tempdir()
+        .unwrap();
+    let mut child = demo(&["--serve"])
+        .env("TMPDIR", folder.path())
+        .spawn_piped();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next().unwrap().unwrap();
-    let path = line.strip_prefix("export KUBECONFIG=").expect(&line);
+    let path = &in_a_shell(&line);
     let client = client(path).await;
     let project = GroupVersionKind::gvk("identity.example.com", "v1", "Project");
     let resource = ApiResource::from_gvk(&project);
@@ -104,6 +110,13 @@ async fn a_served_platform_can_be_worked_on_and_leaves_nothing_behind() {
     assert!(said.contains("Project tenants/apollo is gone"), "{said}");
     let folder = Path::new(path).parent().unwrap();
     assert!(!folder.exists(), "{folder:?}");
+}
+
+/// What a shell that is told this line makes of the variable.
+fn in_a_shell(line: &str) -> String {
+    let script = format!("{line}; printf %s \"$KUBECONFIG\"");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 trait SpawnPiped {
