@@ -11,11 +11,15 @@ mod syntax;
 /// How deep objects and lists may be nested to be read; a limit of `serde_json`.
 pub(crate) const DEEPEST: usize = 127;
 
+/// The most faults of one kind that are remembered of a document; Go's decoder stops there, too.
+pub(crate) const MOST_FAULTS: usize = 100;
+
 /// What was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Document {
     pub(crate) value: Value,
-    /// The paths of fields that occur twice in one object, the last of which counts.
+    /// The paths of fields that occur twice in one object, the last of which counts; the first
+    /// [`MOST_FAULTS`] of them.
     pub(crate) duplicates: Vec<String>,
 }
 
@@ -35,6 +39,20 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, String> {
         }),
         Err(error) => Err(syntax::error(bytes).unwrap_or_else(|| error.to_string())),
     }
+}
+
+/// Reads JSON that was written here.
+///
+/// `serde_json`'s own `Value` takes an object whose first key is one of its private names for
+/// something else than an object, and anybody may store such a key.
+pub(crate) fn read(bytes: &[u8]) -> Option<Value> {
+    let mut seed = Reader {
+        is_quiet: true,
+        ..Reader::default()
+    };
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    let value = Node(&mut seed).deserialize(&mut source).ok()?;
+    source.end().ok().map(|()| value)
 }
 
 /// How deep objects and lists are nested.
@@ -84,8 +102,18 @@ pub(crate) fn untyped(value: &Value) -> Option<String> {
 /// Where the reader is, and what it came across.
 #[derive(Default)]
 struct Reader {
+    /// Whether nobody will ask for duplicates.
+    is_quiet: bool,
     path: String,
     duplicates: Vec<String>,
+}
+
+impl Reader {
+    fn found_twice(&mut self) {
+        if self.duplicates.len() < MOST_FAULTS && !self.duplicates.contains(&self.path) {
+            self.duplicates.push(self.path.clone());
+        }
+    }
 }
 
 /// One value that is about to be read.
@@ -150,7 +178,9 @@ impl<'de> Visitor<'de> for Node<'_> {
         let length = self.0.path.len();
         let mut list = Vec::new();
         loop {
-            let _ = write!(self.0.path, "[{}]", list.len());
+            if !self.0.is_quiet {
+                let _ = write!(self.0.path, "[{}]", list.len());
+            }
             let item = items.next_element_seed(Node(self.0))?;
             self.0.path.truncate(length);
             match item {
@@ -164,16 +194,17 @@ impl<'de> Visitor<'de> for Node<'_> {
         let length = self.0.path.len();
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
+            if self.0.is_quiet {
+                map.insert(key, entries.next_value_seed(Node(self.0))?);
+                continue;
+            }
             if length > 0 {
                 self.0.path.push('.');
             }
             self.0.path.push_str(&key);
             let value = entries.next_value_seed(Node(self.0))?;
             if map.insert(key, value).is_some() {
-                let path = self.0.path.clone();
-                if !self.0.duplicates.contains(&path) {
-                    self.0.duplicates.push(path);
-                }
+                self.0.found_twice();
             }
             self.0.path.truncate(length);
         }

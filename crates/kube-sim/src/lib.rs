@@ -49,7 +49,8 @@
 //! | pruning | `kubectl apply --prune` asks for kinds that are not here, unless `--prune-allowlist` names those that are |
 //! | formats | JSON; of protobuf only the bodies with which kubectl creates built-in kinds |
 //! | definitions | what of a schema is not evaluated has the definition refused (CEL rules, combined validations, some formats and patterns), and so has the scale subresource; no conversion webhooks |
-//! | patterns | why one is refused is not always said in Go's words |
+//! | JSON patches | what one moves deeper counts among the 3 MiB that it may copy |
+//! | patterns | why one is refused is not always said in Go's words; those that are longer than 8 KiB, or take more than 1 MiB, are not evaluated |
 //! | sizes | etcd's limit of 1.5 MiB holds for an object as JSON, without `managedFields` |
 //! | nesting | JSON that is nested more than 127 deep is refused, in a body and by what a patch makes of an object |
 //! | `pretty`, `timeout`, `fieldManager` | the first two are ignored, the last is only checked: JSON comes on one line, no request is cut off, and nobody owns a field |

@@ -32,7 +32,6 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Method, Request as HttpRequest, Response};
-use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::{BoxError, Service};
@@ -354,7 +353,7 @@ where
         let server = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(Into::into)?.to_bytes();
+            let body = request::whole(body).await.map_err(Into::into)?;
             Ok(route::answer(&server, &parts, body).into_response())
         })
     }

@@ -161,7 +161,7 @@ impl Reader {
                 return true;
             }
             let Some(field) = shape.fields.iter().find(|field| field.0 == key) else {
-                if !self.quiet {
+                if !self.quiet && self.unknown.len() < json::MOST_FAULTS {
                     let dot = if length > 0 { "." } else { "" };
                     let unknown = format!("unknown field \"{}{dot}{key}\"", self.path);
                     self.unknown.push(unknown);

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tower::BoxError;
 
 use super::{answer::status_object, link};
+use crate::json;
 
 pub(super) type BoxBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -156,7 +157,7 @@ fn json_edited(data: Data, edit: Arc<dyn Fn(&mut Value) + Send + Sync>) -> Data 
             .into_iter()
             .flatten()
             .collect();
-        let Ok(mut document) = serde_json::from_slice(&body) else {
+        let Some(mut document) = json::read(&body) else {
             return Ok(body.freeze());
         };
         edit(&mut document);
@@ -203,9 +204,9 @@ fn with_nth_event_late(data: Data, nth: u64) -> Data {
 fn events_edited(data: Data, edit: Arc<dyn Fn(&mut Value) -> bool + Send + Sync>) -> Data {
     lines(data)
         .try_filter_map(move |line| {
-            let edited = match serde_json::from_slice::<Value>(&line) {
-                Ok(mut event) => edit(&mut event).then(|| event_line(&event)),
-                Err(_) => Some(line),
+            let edited = match json::read(&line) {
+                Some(mut event) => edit(&mut event).then(|| event_line(&event)),
+                None => Some(line),
             };
             std::future::ready(Ok(edited))
         })
@@ -277,5 +278,5 @@ fn event_line(event: &Value) -> Bytes {
 
 /// Whether a line is an event that is counted: a bookmark is not.
 fn counts(line: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(line).is_ok_and(|event| event["type"] != "BOOKMARK")
+    json::read(line).is_some_and(|event| event["type"] != "BOOKMARK")
 }

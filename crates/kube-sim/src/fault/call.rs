@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header::AUTHORIZATION, request::Parts};
 use percent_encoding::percent_decode_str;
 
+use crate::json;
+
 /// What a call asks of a resource, in the API server's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -201,7 +203,7 @@ impl Call {
     /// The request's body as JSON; null if it is none.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+        json::read(&self.body).unwrap_or_default()
     }
 }
 

@@ -105,7 +105,10 @@ fn read(
                     }
                 },
                 "value" => {}
-                _ => strict.push(format!("json patch unknown field \"[{index}].{key}\"")),
+                _ if strict.len() < json::MOST_FAULTS => {
+                    strict.push(format!("json patch unknown field \"[{index}].{key}\""));
+                }
+                _ => {}
             }
         }
     }
@@ -127,15 +130,22 @@ fn read(
 }
 
 impl Operation {
-    /// Nothing if it cannot be done. A copy takes its size off what may still be copied.
+    /// Nothing if it cannot be done. A copy takes its size off what may still be copied, and so does
+    /// what is moved deeper.
     fn apply(&self, object: &mut Value, may_copy: &mut usize) -> Option<()> {
         match self.op.as_deref()? {
             "add" => add(object, self.path()?, self.value()),
             "remove" => remove(object, self.path()?).map(drop),
             "replace" => self.replace(object),
             "move" => {
-                let moved = remove(object, self.from.as_deref()?)?;
-                add(object, self.path()?, moved)
+                let (from, path) = (self.from.as_deref()?, self.path()?);
+                let moved = remove(object, from)?;
+                // To look how deep it is takes as long as to copy it.
+                if slashes(path) > slashes(from) {
+                    *may_copy = may_copy.checked_sub(go_json(&moved).len())?;
+                    readable(path, &moved)?;
+                }
+                insert(object, path, moved)
             }
             "copy" => {
                 let from = self.from.as_deref()?;
@@ -215,6 +225,10 @@ fn get<'a>(object: &'a mut Value, path: &str) -> Option<&'a Value> {
 
 fn add(object: &mut Value, path: &str, value: Value) -> Option<()> {
     readable(path, &value)?;
+    insert(object, path, value)
+}
+
+fn insert(object: &mut Value, path: &str, value: Value) -> Option<()> {
     match container(object, path)? {
         (Value::Object(map), key) => {
             map.insert(key.into_owned(), value);
@@ -242,8 +256,12 @@ fn remove(object: &mut Value, path: &str) -> Option<Value> {
 
 /// Refuses a value that would be nested too deep there to be read again.
 fn readable(path: &str, value: &Value) -> Option<()> {
-    let depth = path.matches('/').count() + json::depth(value);
+    let depth = slashes(path) + json::depth(value);
     (depth <= json::DEEPEST).then_some(())
+}
+
+fn slashes(path: &str) -> usize {
+    path.matches('/').count()
 }
 
 /// The object or list that the last part of a path is looked up in, and that part. What stands in

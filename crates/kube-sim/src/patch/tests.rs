@@ -254,6 +254,20 @@ fn no_json_patch_nests_deeper_than_can_be_read() {
         let steps = [add("/spec/x", 100), add(&innermost, further)];
         assert_eq!(all(&steps), outcome, "{further}");
     }
+    let replace = |depth: usize| add(&innermost.replace('-', "0"), depth).replace("add", "replace");
+    for (deep, outcome) in [(25, Ok(())), (26, rejected.clone())] {
+        let steps = [add("/spec/x", 100), add(&innermost, 1), replace(deep)];
+        assert_eq!(all(&steps), outcome, "{deep}");
+    }
+    let wrap = [
+        r#"{"op":"add","path":"/y","value":{}}"#,
+        r#"{"op":"move","from":"/spec","path":"/y/y"}"#,
+        r#"{"op":"move","from":"/y","path":"/spec"}"#,
+    ]
+    .map(str::to_owned);
+    // The specification is three deep, and stands in two when it is moved.
+    assert_eq!(all(&vec![wrap.clone(); 123].concat()), Ok(()));
+    assert_eq!(all(&vec![wrap; 124].concat()), rejected);
     let copy = r#"{"op":"copy","from":"/spec","path":"/spec/x"}"#.to_owned();
     assert_eq!(all(&vec![copy.clone(); 100]), Ok(()));
     assert_eq!(all(&vec![copy; 200]), rejected);

@@ -86,7 +86,7 @@ pub(crate) fn check(schema: &Value, path: &str, status: bool) -> Vec<FieldError>
     if unreadable.is_none() {
         let mut found = structure::check(schema, path);
         if found.is_empty() {
-            defaults(schema, path, true, &mut found);
+            defaults(schema, &Node::compile(schema), path, true, &mut found);
         }
         errors.extend(found);
     }
@@ -145,12 +145,11 @@ fn root_field(schema: &Value, path: Path<'_>) -> Option<FieldError> {
 }
 
 /// Whether defaults are what their own schema asks for.
-fn defaults(schema: &Value, path: Path<'_>, root: bool, errors: &mut Vec<FieldError>) {
+fn defaults(schema: &Value, node: &Node, path: Path<'_>, root: bool, errors: &mut Vec<FieldError>) {
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
         let at = path.child("default");
-        let node = Node::compile(schema);
         let mut pruned = default.clone();
-        prune::value(Some(&node), &mut pruned);
+        prune::value(Some(node), &mut pruned);
         if pruned != *default {
             let why = "must not have unknown fields";
             errors.push(FieldError::invalid(at, default.clone(), why));
@@ -160,15 +159,17 @@ fn defaults(schema: &Value, path: Path<'_>, root: bool, errors: &mut Vec<FieldEr
             embedded::check_one(at, default, errors);
         }
         if errors.len() == before {
-            Check::new(errors, Some(at)).value(&node, Name::Root, default, None);
+            Check::new(errors, Some(at)).value(node, Name::Root, default, None);
         }
     }
-    if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-        defaults(items, path.child("items"), false, errors);
+    if let (Some(items), Some(node)) = (schema.get("items"), &node.items) {
+        defaults(items, node, path.child("items"), false, errors);
     }
     let properties = path.child("properties");
     for (name, inner) in map(schema, "properties") {
-        defaults(inner, properties.key(name), false, errors);
+        if let Some(node) = node.properties.get(name) {
+            defaults(inner, node, properties.key(name), false, errors);
+        }
     }
 }
 

@@ -185,6 +185,14 @@ impl<'e, 'p> Check<'e, 'p> {
         }
         let shown = || Value::Number(number.clone());
         if let Some(factor) = limits.multiple_of {
+            // A factor that no value can have is complained of, and looked at nonetheless.
+            let is_good = fits(node, whole(factor), factor);
+            if factor > 0.0 && !is_good {
+                self.nowhere(out_of_range("MultipleOf"));
+            }
+            // Of two integers, Go looks at the factor as one.
+            let integer = integer.filter(|_| is_good);
+            let factor = integer.map_or(factor, |_| factor.trunc());
             if factor <= 0.0 {
                 self.nowhere(format!(
                     "factor MultipleOf declared for {name} must be positive: {}",
@@ -397,19 +405,20 @@ fn compare(integer: Option<i64>, float: f64, bound: f64) -> (bool, bool) {
     clippy::float_cmp
 )]
 fn is_multiple(integer: Option<i64>, float: f64, factor: f64) -> bool {
-    match integer {
-        Some(integer) if factor >= 1.0 => integer % (factor as i64) == 0,
-        Some(_) | None => {
-            let quotient = if factor < 1.0 {
-                1.0 / factor * float
-            } else {
-                float / factor
-            };
-            let whole = quotient.trunc();
-            let difference = (quotient - whole).abs();
-            quotient == whole || difference / (quotient.abs() + whole.abs()) < 1e-9
-        }
+    // What is larger is no integer of JSON.
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    if let Some(integer) = integer {
+        return integer % (factor as i64) == 0;
     }
+    let quotient = if factor < 1.0 {
+        1.0 / factor * float
+    } else {
+        float / factor
+    };
+    let whole = quotient.trunc();
+    let difference = (quotient - whole).abs();
+    quotient.abs() <= MOST
+        && (quotient == whole || difference / (quotient.abs() + whole.abs()) < 1e-9)
 }
 
 fn less(count: usize, limit: i64) -> bool {

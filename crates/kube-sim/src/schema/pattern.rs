@@ -8,7 +8,7 @@
 
 use std::{iter::Peekable, str::Chars};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// Why there is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub(super) enum PatternError {
 /// nothing else bounds how many a pattern has.
 const LONGEST: usize = 8 * 1024;
 
+/// The most memory that a compiled pattern may take, in bytes, and so the time that it takes.
+const LARGEST: usize = 1024 * 1024;
+
 /// The most that anything may be repeated, also when repetitions are repeated.
 const MOST: u32 = 1000;
 
@@ -30,7 +33,10 @@ const MOST: u32 = 1000;
 ///
 /// It is none in Go, or has no equal here.
 pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
-    Regex::new(&translate(pattern)?).map_err(|_| PatternError::Unsupported)
+    let built = RegexBuilder::new(&translate(pattern)?)
+        .size_limit(LARGEST)
+        .build();
+    built.map_err(|_| PatternError::Unsupported)
 }
 
 /// The pattern in the syntax of this engine, which may know less and allow less.

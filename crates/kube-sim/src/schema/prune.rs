@@ -35,7 +35,12 @@ struct Pruner {
     /// Whether type and metadata, right here, are left alone.
     keeps_head: bool,
     unknown: Vec<String>,
+    /// How long all of that is.
+    told: usize,
 }
+
+/// So many bytes of what is unknown are enough: each comes with its whole path.
+const MOST_TOLD: usize = 1024 * 1024;
 
 impl Pruner {
     /// Where nothing is said of a value, all fields below it are unknown.
@@ -115,7 +120,8 @@ impl Pruner {
                     (None, Additional::Unsaid) => false,
                 },
             };
-            if !known {
+            if !known && self.told < MOST_TOLD {
+                self.told += self.path.len();
                 self.unknown.push(self.path.clone());
             }
             self.path.truncate(length);

@@ -168,6 +168,7 @@ fn patterns_are_read_as_go_does() {
         "\\p{Old_Italic}",
         "\\p{Thai}",
         "\\p{Nonsense}",
+        "\\pL{100}",
         "a*(?i)*",
         "a+(?)?",
         "a{600}(?){2}",
@@ -215,6 +216,24 @@ fn any_json() -> impl Strategy<Value = Value> {
             map.prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+#[test]
+fn what_is_unknown_is_told_as_far_as_anybody_reads() {
+    let schema = schema(
+        &serde_json::json!({"a": {"type": "object", "additionalProperties": {
+            "type": "object",
+        }}}),
+    );
+    let unknown: serde_json::Map<_, _> = (0..5000)
+        .map(|number| (number.to_string(), 1.into()))
+        .collect();
+    let key = "k".repeat(1000);
+    let mut object = serde_json::json!({"a": {key: unknown}});
+    let told = schema.read(&mut object).expect("it can be read");
+    assert!((1000..1100).contains(&told.len()), "{}", told.len());
+    let left = object["a"].as_object().expect("a map").values().next();
+    assert_eq!(left, Some(&serde_json::json!({})), "all of it is pruned");
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use http::{
 use serde_json::Value;
 
 use super::body::ResponseBody;
-use crate::status::Status;
+use crate::{json, status::Status};
 
 /// What a request is answered with.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ impl Answer {
 
     /// Has the client warned, in the order in which it is to read it.
     pub(super) fn with_warnings(mut self, warnings: &[String]) -> Self {
-        for warning in warnings {
-            let text = format!("299 - {}", Value::from(warning.as_str()));
+        for warning in curtailed(warnings) {
+            let text = format!("299 - {}", Value::from(warning));
             if let Ok(value) = HeaderValue::from_str(&text) {
                 self.response.headers_mut().append(WARNING, value);
             }
@@ -79,8 +79,36 @@ impl Answer {
             return Err(refusal);
         }
         let bytes = self.response.into_body().into_bytes().unwrap_or_default();
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        Ok(json::read(&bytes).unwrap_or_default())
     }
+}
+
+/// What the client is told of its warnings, so that no header grows without end: once they have more
+/// than 4096 characters, the first 256 of each, and no further ones while those still have so many.
+fn curtailed(warnings: &[String]) -> Vec<&str> {
+    const ALL: usize = 4096;
+    let length = |text: &str| text.chars().count();
+    let (mut told, mut all, mut is_cut) = (Vec::new(), 0, false);
+    for text in warnings {
+        if is_cut && all >= ALL {
+            break;
+        }
+        let text = if is_cut { beginning(text) } else { text };
+        told.push(text);
+        all += length(text);
+        if !is_cut && all > ALL {
+            is_cut = true;
+            told = told.into_iter().map(beginning).collect();
+            all = told.iter().map(|text| length(text)).sum();
+        }
+    }
+    told
+}
+
+fn beginning(text: &str) -> &str {
+    const EACH: usize = 256;
+    let end = text.char_indices().nth(EACH);
+    &text[..end.map_or(text.len(), |(end, _)| end)]
 }
 
 impl From<Response<Bytes>> for Answer {

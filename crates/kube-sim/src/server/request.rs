@@ -1,13 +1,35 @@
 //! A request of a resource, as it is asked.
 
-use bytes::Bytes;
+use std::pin::pin;
+
+use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header::CONTENT_TYPE, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt as _;
 
 use crate::{
     fault::{Target, Verb, verb},
     protobuf,
     status::Status,
 };
+
+/// The largest body that is read: twice what etcd takes, see `MaxRequestBodyBytes` of the generic
+/// API server.
+const LARGEST: usize = 3 * 1024 * 1024;
+
+/// A body, but no more of it than is enough to refuse it.
+pub(super) async fn whole<B: Body<Data = Bytes>>(body: B) -> Result<Bytes, B::Error> {
+    let mut body = pin!(body);
+    let mut read = BytesMut::new();
+    while read.len() <= LARGEST
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(read.freeze())
+}
 
 /// A request that asks something of a resource.
 #[derive(Debug)]
@@ -68,8 +90,6 @@ impl<'a> Request<'a> {
 
     /// Refuses a body that is larger than the server reads.
     pub(super) fn check_size(&self) -> Result<(), Status> {
-        // Twice what etcd takes, see `MaxRequestBodyBytes` of the generic API server.
-        const LARGEST: usize = 3 * 1024 * 1024;
         if self.body.len() <= LARGEST {
             return Ok(());
         }
@@ -106,5 +126,24 @@ pub(super) fn unsupported_media_type(content_type: &str, accepted: &str) -> Stat
                 accepted => accepted,
             }
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, stream};
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_of_a_body_is_read_than_is_enough_to_refuse_it() {
+        let part = Bytes::from(vec![b' '; 1024 * 1024]);
+        let endless = stream::repeat(part).map(|part| Ok::<_, std::io::Error>(Frame::data(part)));
+        let read = whole(StreamBody::new(endless))
+            .await
+            .expect("no part fails");
+        assert_eq!(read.len(), 4 * 1024 * 1024);
     }
 }

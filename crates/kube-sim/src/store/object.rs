@@ -5,6 +5,8 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use crate::json;
+
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
 
@@ -111,7 +113,10 @@ impl Stored {
     }
 
     pub(crate) fn object(&self) -> Object {
-        serde_json::from_slice(&self.bytes).expect("what was written can be read")
+        match json::read(&self.bytes) {
+            Some(Value::Object(object)) => object,
+            _ => unreachable!("what was written can be read, and is an object"),
+        }
     }
 
     /// The same object as if it had been written at another revision, as the last event about an

@@ -1,6 +1,6 @@
 //! `metadata`: names, labels, annotations, owners, finalizers, and what an update may not change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -237,13 +237,11 @@ pub(crate) fn duplicate_owners(object: &mut Value) -> Option<String> {
     let owners = object
         .pointer_mut("/metadata/ownerReferences")?
         .as_array_mut()?;
-    let mut seen: Vec<Value> = Vec::new();
+    let mut seen = HashSet::new();
     let mut twice = BTreeSet::new();
     owners.retain(|owner| {
-        let is_new = !seen.contains(owner);
-        if is_new {
-            seen.push(owner.clone());
-        } else if let Some(uid) = owner.get("uid").and_then(Value::as_str) {
+        let is_new = seen.insert(owner.clone());
+        if !is_new && let Some(uid) = owner.get("uid").and_then(Value::as_str) {
             twice.insert(uid.to_owned());
         }
         is_new

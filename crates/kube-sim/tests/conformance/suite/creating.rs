@@ -39,6 +39,11 @@ behaviours![
     a_field_manager_that_cannot_be_printed_is_refused,
     a_body_of_over_3_mib_is_refused,
     an_object_that_etcd_does_not_take_is_refused,
+    a_number_with_a_fraction_is_kept_as_it_is,
+    a_key_that_means_something_to_this_language_is_a_key,
+    a_hundred_faults_of_a_built_in_body_are_told,
+    a_hundred_duplicates_of_a_custom_body_and_all_unknown_fields_are_told,
+    warnings_are_told_up_to_4096_characters,
 ];
 
 async fn a_new_object_gets_a_uid_a_version_and_a_time(world: World) {
@@ -478,4 +483,106 @@ async fn an_object_that_etcd_does_not_take_is_refused(world: World) {
     let copy = json!([{"op": "copy", "from": "/spec/note", "path": "/more"}]);
     let answer = crates.patch("a", Patch::Json, copy).await;
     answer.refused(500, "", message);
+}
+
+async fn a_number_with_a_fraction_is_kept_as_it_is(world: World) {
+    let crates = world.crates();
+    let mut object = crates.object("a");
+    object["spec"] = json!({"a": 997.885_340_606_695_1, "b": 0.1, "c": 4.9e-324});
+    crates.create(object).await.created();
+    crates.merge("a", json!({"more": 1})).await;
+    let text = crates.get("a").await.text;
+    let spec = r#""spec":{"a":997.8853406066951,"b":0.1,"c":5e-324}"#;
+    assert!(text.contains(spec), "{text}");
+}
+
+/// `serde_json` takes an object with such a key for text that is JSON.
+async fn a_key_that_means_something_to_this_language_is_a_key(world: World) {
+    let crates = world.crates();
+    let mut object = crates.object("a");
+    let spec = json!({"$serde_json::private::RawValue": "no JSON"});
+    object["spec"] = spec.clone();
+    let is_kept = |text: &str| assert!(text.contains(&spec.to_string()), "{text}");
+    is_kept(&crates.create(object).await.text);
+    let patch = json!({"metadata": {"labels": {"a": "b"}}});
+    is_kept(&crates.patch("a", Patch::Merge, patch).await.text);
+    is_kept(&crates.get("a").await.text);
+    let deleted = crates.delete("a", json!({})).await;
+    assert_eq!(deleted.code, 200, "{}", deleted.text);
+    crates.gone("a").await;
+}
+
+/// So many fields that nobody knows, and as many that are there twice.
+fn faults(range: std::ops::Range<usize>) -> (String, String) {
+    let unknown = range.clone().map(|number| format!(r#""u{number}":1"#));
+    let twice = range.map(|number| format!(r#""d{number}":"","d{number}":"""#));
+    let joined = |fields: Vec<String>| fields.join(",");
+    (joined(unknown.collect()), joined(twice.collect()))
+}
+
+async fn a_hundred_faults_of_a_built_in_body_are_told(world: World) {
+    let maps = world.configmaps();
+    let (unknown, twice) = faults(0..150);
+    let head = r#""apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}"#;
+    for (body, told) in [
+        (format!("{{{head},{unknown}}}"), [100, 0]),
+        (format!(r#"{{{head},"data":{{{twice}}}}}"#), [0, 100]),
+        (
+            format!(r#"{{{head},"data":{{{twice}}},{unknown}}}"#),
+            [0, 100],
+        ),
+    ] {
+        let strict = format!("{}?fieldValidation=Strict", maps.path);
+        let json = "application/json";
+        let answer = world.call_raw(Method::POST, &strict, json, body);
+        let answer = answer.await;
+        assert_eq!((answer.code, faults_in(answer.message())), (400, told));
+    }
+    maps.made("a", json!({})).await;
+    let operation = format!(r#"[{{"op":"test","path":"/kind","value":"ConfigMap",{unknown}}}]"#);
+    let path = format!("{}?fieldValidation=Strict", maps.at("a"));
+    let how = Patch::Json.content_type();
+    let answer = world.call_raw(Method::PATCH, &path, how, operation).await;
+    assert_eq!(faults_in(answer.message()), [100, 0]);
+}
+
+async fn a_hundred_duplicates_of_a_custom_body_and_all_unknown_fields_are_told(world: World) {
+    let widgets = world.widgets();
+    let (unknown, twice) = faults(0..150);
+    let head = r#""kind":"Widget","metadata":{"name":"a"}"#;
+    let version = widgets.object("a")["apiVersion"].to_string();
+    let body = format!(r#"{{"apiVersion":{version},{head},"spec":{{{twice},{unknown}}}}}"#);
+    let strict = format!("{}?fieldValidation=Strict", widgets.path);
+    let json = "application/json";
+    let answer = world.call_raw(Method::POST, &strict, json, body);
+    let answer = answer.await;
+    assert_eq!(
+        (answer.code, faults_in(answer.message())),
+        (400, [300, 100])
+    );
+}
+
+async fn warnings_are_told_up_to_4096_characters(world: World) {
+    let widgets = world.widgets();
+    let told = async |name: &str, length: usize, count: usize| {
+        let mut object = widgets.object(name);
+        for number in 0..count {
+            object["spec"][format!("{number:0>length$}")] = 1.into();
+        }
+        let answer = widgets.create_with("fieldValidation=Warn", object).await;
+        assert_eq!(answer.code, 201, "{}", answer.text);
+        let text = |header: &String| header.replace('\\', "").len() - r#"299 - """#.len();
+        answer.warnings.iter().map(text).collect::<Vec<_>>()
+    };
+    // `unknown field "spec.…"` has 21 more characters.
+    assert_eq!(told("all", 107, 32).await, [128; 32]);
+    // What goes beyond is told, too, if there is nothing to cut.
+    assert_eq!(told("beyond", 107, 40).await, [128; 33]);
+    assert_eq!(told("cut", 300, 20).await, [256; 16]);
+    assert_eq!(told("long", 5000, 1).await, [256]);
+}
+
+/// How many unknown fields are told of, and how many that are there twice.
+fn faults_in(text: &str) -> [usize; 2] {
+    ["unknown field", "duplicate field"].map(|fault| text.matches(fault).count())
 }

@@ -27,6 +27,7 @@ behaviours![
     a_changed_schema_applies_to_the_next_write,
     a_pattern_that_go_does_not_read_is_refused,
     a_pattern_matches_as_in_go,
+    a_multiple_is_one_as_in_go,
     a_generation_of_a_definition_moves_with_its_spec,
     objects_of_a_kind_without_namespaces_are_listed_at_its_path,
     a_watch_ends_when_the_definition_goes,
@@ -495,6 +496,44 @@ async fn a_pattern_matches_as_in_go(world: World) {
             object[format!("s{number}")] = json!(text);
             let answer = kind.objects.create_with("dryRun=All", object).await;
             assert_eq!(answer.code, code, "{pattern} on {text:?}: {}", answer.text);
+        }
+    }
+}
+
+async fn a_multiple_is_one_as_in_go(world: World) {
+    let cases = [
+        ("integer", 3.0_f64, json!(6), json!(7)),
+        ("number", 0.5, json!(1.5), json!(1.2)),
+        ("number", 0.5, json!(-2.5), json!(1e17)),
+        // Of an integer only the whole part of the factor counts.
+        ("number", 2.5, json!(4), json!(5)),
+        ("number", 0.5, json!(null), json!(2)),
+        // A fraction of which integers are multiples is none that the server takes.
+        ("integer", 1.5, json!(null), json!(2)),
+        ("integer", 1.5, json!(null), json!(3)),
+        ("integer", 0.5, json!(null), json!(3)),
+    ];
+    let group = format!("{}.example.com", unique("multiple"));
+    let properties = cases
+        .iter()
+        .enumerate()
+        .map(|(number, (kind, factor, ..))| {
+            let schema = json!({"type": kind, "multipleOf": factor});
+            (format!("n{number}"), schema)
+        });
+    let properties: serde_json::Map<_, _> = properties.collect();
+    let schema = json!({"type": "object", "properties": properties});
+    let definition = definition(&group, "Namespaced", "things", "Thing", &schema);
+    let kind = serve(&world, group, definition).await;
+    for (number, (is, factor, good, bad)) in cases.into_iter().enumerate() {
+        for (value, code) in [(good, 201), (bad, 422)] {
+            let mut object = kind.objects.object("a");
+            object[format!("n{number}")] = value.clone();
+            let answer = kind.objects.create_with("dryRun=All", object).await;
+            assert_eq!(answer.code, code, "{value} of {factor}: {}", answer.text);
+            let foreign = "MultipleOf value must be of type integer (default format)";
+            let is_foreign = code == 422 && is == "integer" && factor.fract() != 0.0;
+            assert_eq!(answer.text.contains(foreign), is_foreign, "{}", answer.text);
         }
     }
 }

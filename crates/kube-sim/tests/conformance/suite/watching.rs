@@ -34,6 +34,7 @@ behaviours![
     a_version_from_the_future_waits_in_silence,
     a_version_that_is_no_number_is_refused_for_watches,
     a_watch_ends_after_its_time,
+    a_watch_for_longer_than_go_can_count_ends_at_once,
     the_collector_is_seen_in_a_watch,
     a_dry_run_is_not_seen_in_a_watch,
     a_watch_of_a_namespace_that_does_not_exist_waits,
@@ -365,6 +366,12 @@ async fn a_version_that_is_no_number_is_refused_for_watches(world: World) {
              syntax",
             );
     }
+}
+
+async fn a_watch_for_longer_than_go_can_count_ends_at_once(world: World) {
+    let longest = format!("timeoutSeconds={}", i64::MAX);
+    let mut watch = world.widgets().watch_from_now(&longest).await;
+    assert_eq!(watch.event().await, None);
 }
 
 async fn a_watch_ends_after_its_time(world: World) {
