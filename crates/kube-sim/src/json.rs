@@ -41,7 +41,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, String> {
     }
 }
 
-/// Reads JSON that was written here.
+/// Reads JSON as it is written.
 ///
 /// `serde_json`'s own `Value` takes an object whose first key is one of its private names for
 /// something else than an object, and anybody may store such a key.
@@ -102,15 +102,22 @@ pub(crate) fn untyped(value: &Value) -> Option<String> {
 /// Where the reader is, and what it came across.
 #[derive(Default)]
 struct Reader {
-    /// Whether nobody will ask for duplicates.
+    /// Whether nobody will ask for duplicates, and numbers stay as they are.
     is_quiet: bool,
     path: String,
     duplicates: Vec<String>,
+    /// How long all paths are that were looked up among them.
+    compared: usize,
 }
+
+/// So many bytes of paths are enough: a long one is as long for each field below it.
+const MOST_COMPARED: usize = 1024 * 1024;
 
 impl Reader {
     fn found_twice(&mut self) {
-        if self.duplicates.len() < MOST_FAULTS && !self.duplicates.contains(&self.path) {
+        self.compared += self.path.len();
+        let is_enough = self.duplicates.len() == MOST_FAULTS || self.compared > MOST_COMPARED;
+        if !is_enough && !self.duplicates.contains(&self.path) {
             self.duplicates.push(self.path.clone());
         }
     }
@@ -151,6 +158,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
+            Err(_) if self.0.is_quiet => Ok(value.into()),
             Err(_) => self.visit_f64(value as f64),
         }
     }
@@ -159,7 +167,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     #[allow(clippy::cast_possible_truncation)]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
-        if value.fract() == 0.0 && value.abs() <= EXACT {
+        if value.fract() == 0.0 && value.abs() <= EXACT && !self.0.is_quiet {
             return Ok((value as i64).into());
         }
         let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;

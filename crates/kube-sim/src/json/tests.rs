@@ -78,6 +78,32 @@ fn what_is_no_json_is_refused_in_the_words_of_go() {
     }
 }
 
+#[test]
+fn what_is_read_again_is_as_it_was() {
+    for text in [
+        r#"{"$serde_json::private::RawValue":"no JSON"}"#,
+        r#"{"$serde_json::private::Number":"1"}"#,
+        "[1.0,-0.0,997.8853406066951,1e17,18446744073709551615,-9223372036854775808]",
+    ] {
+        let value = read(text.as_bytes()).expect(text);
+        assert_eq!(value.to_string().replace("1e+17", "1e17"), text);
+    }
+}
+
+#[test]
+fn only_so_many_fields_are_told_that_are_there_twice() {
+    let long = "k".repeat(400_000);
+    let twice = r#""a":1,"b":1,"c":1,"a":1,"b":1,"c":1"#;
+    let text = format!(r#"{{"{long}":{{{twice}}}}}"#);
+    let duplicates = parse(text.as_bytes()).expect("JSON").duplicates;
+    assert_eq!(duplicates, [format!("{long}.a"), format!("{long}.b")]);
+    let many: Vec<String> = (0..300)
+        .map(|key| format!(r#""{key}":1,"{key}":1"#))
+        .collect();
+    let text = format!("{{{}}}", many.join(","));
+    assert_eq!(parse(text.as_bytes()).expect("JSON").duplicates.len(), 100);
+}
+
 proptest! {
     #[test]
     fn go_finds_no_fault_where_there_is_none(text in "[\\[\\]{}\",:0-2.eE+a-u\\\\ -]{0,20}") {

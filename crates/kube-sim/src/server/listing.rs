@@ -24,7 +24,7 @@ pub(super) struct ListOptions {
     pub(super) exact: bool,
     pub(super) limit: Option<usize>,
     pub(super) token: Option<Token>,
-    pub(super) timeout: Option<u64>,
+    pub(super) timeout: Option<i64>,
     pub(super) bookmarks: bool,
     pub(super) initial_events: Option<bool>,
 }
@@ -78,7 +78,7 @@ impl ListOptions {
             exact,
             limit,
             token,
-            timeout: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
+            timeout,
             bookmarks: request.query_flag("allowWatchBookmarks").unwrap_or(false),
             initial_events: if begins_anywhere(request) {
                 Some(true)

@@ -51,9 +51,11 @@ pub(super) fn watch(
     };
     let changed = collection.subscribe();
     let oldest = collection.since().max(state.store.compacted());
-    let lifetime = match options.timeout {
-        Some(seconds) if seconds > 0 => lifetime(seconds),
-        _ => PATIENCE.mul_f64(1.0 + state.random.fraction()),
+    // Go counts nanoseconds in 64 bits, also where they are too many for those: a negative time is
+    // over at once, and none at all is as if nothing had been asked.
+    let lifetime = match options.timeout.unwrap_or(0).wrapping_mul(1_000_000_000) {
+        0 => PATIENCE.mul_f64(1.0 + state.random.fraction()),
+        nanoseconds => Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)),
     };
     let deadline = Instant::now() + lifetime;
     let mut watcher = Watcher {
@@ -100,13 +102,6 @@ pub(super) fn watch(
         Some((event, watcher))
     });
     Ok(Answer::stream(ResponseBody::stream(events.boxed())))
-}
-
-/// So many seconds in Go: as nanoseconds in 64 bits, which turn negative where they are too many,
-/// and then the time is over at once.
-fn lifetime(seconds: u64) -> Duration {
-    let nanoseconds = seconds.cast_signed().wrapping_mul(1_000_000_000);
-    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
 struct Watcher {

@@ -34,7 +34,7 @@ behaviours![
     a_version_from_the_future_waits_in_silence,
     a_version_that_is_no_number_is_refused_for_watches,
     a_watch_ends_after_its_time,
-    a_watch_for_longer_than_go_can_count_ends_at_once,
+    a_watch_for_longer_than_go_can_count_takes_what_is_counted,
     the_collector_is_seen_in_a_watch,
     a_dry_run_is_not_seen_in_a_watch,
     a_watch_of_a_namespace_that_does_not_exist_waits,
@@ -368,10 +368,20 @@ async fn a_version_that_is_no_number_is_refused_for_watches(world: World) {
     }
 }
 
-async fn a_watch_for_longer_than_go_can_count_ends_at_once(world: World) {
-    let longest = format!("timeoutSeconds={}", i64::MAX);
-    let mut watch = world.widgets().watch_from_now(&longest).await;
-    assert_eq!(watch.event().await, None);
+async fn a_watch_for_longer_than_go_can_count_takes_what_is_counted(world: World) {
+    for seconds in [i64::MAX, -1] {
+        let query = format!("timeoutSeconds={seconds}");
+        let mut watch = world.widgets().watch_from_now(&query).await;
+        assert_eq!(watch.event().await, None);
+    }
+    // So many nanoseconds are 0 in 64 bits.
+    let query = format!("timeoutSeconds={}", 1_i64 << 55);
+    let mut watch = world.widgets().watch_from_now(&query).await;
+    world.widgets().made("a", json!({})).await;
+    assert_eq!(
+        watch.next_name().await,
+        ("ADDED".to_owned(), "a".to_owned())
+    );
 }
 
 async fn a_watch_ends_after_its_time(world: World) {
