@@ -7,6 +7,7 @@
 //! then all are found, and kept as long as they are.
 
 mod generate;
+mod names;
 mod side;
 mod step;
 
