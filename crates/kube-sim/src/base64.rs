@@ -12,6 +12,41 @@ pub(crate) fn standard(bytes: &[u8]) -> String {
     text
 }
 
+/// What a text with padding stands for, or else at which byte Go finds it wrong. Line breaks are
+/// allowed anywhere, and bits that the padding leaves over are not looked at.
+pub(crate) fn from_standard(text: &str) -> Result<Vec<u8>, usize> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut digits) = (0, 0);
+    let all = text.bytes().enumerate();
+    let mut input = all.filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'));
+    while let Some((at, byte)) = input.next() {
+        if byte == b'=' {
+            match digits {
+                0 | 1 => return Err(at),
+                2 => match input.next() {
+                    Some((_, b'=')) => {}
+                    Some((at, _)) => return Err(at - 1),
+                    None => return Err(text.len()),
+                },
+                _ => {}
+            }
+            bytes.extend_from_slice(&group(bits, digits));
+            return input.next().map_or(Ok(bytes), |(at, _)| Err(at));
+        }
+        bits = bits << 6 | digit(byte, STANDARD).ok_or(at)?;
+        digits += 1;
+        if digits == 4 {
+            bytes.extend_from_slice(&group(bits, digits));
+            (bits, digits) = (0, 0);
+        }
+    }
+    match digits {
+        0 => Ok(bytes),
+        // Where the group begins that is not whole.
+        _ => Err(text.len() - digits),
+    }
+}
+
 /// Safe in URLs, without padding.
 pub(crate) fn url(bytes: &[u8]) -> String {
     encode(bytes, URL)
@@ -21,18 +56,34 @@ pub(crate) fn url(bytes: &[u8]) -> String {
 pub(crate) fn from_url(text: &str) -> Result<Vec<u8>, usize> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     for (number, chunk) in text.as_bytes().chunks(4).enumerate() {
-        let mut bits = 0_u32;
-        for (digit, character) in chunk.iter().enumerate() {
-            let value = (0..).zip(URL).find(|(_, known)| *known == character);
-            let (value, _): (u32, _) = value.ok_or(4 * number + digit)?;
-            bits |= value << (18 - 6 * digit);
+        let mut bits = 0;
+        for (at, byte) in chunk.iter().enumerate() {
+            bits = bits << 6 | digit(*byte, URL).ok_or(4 * number + at)?;
         }
         if chunk.len() == 1 {
             return Err(4 * number);
         }
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
+        bytes.extend_from_slice(&group(bits, chunk.len()));
     }
     Ok(bytes)
+}
+
+/// What two to four digits stand for.
+fn group(bits: u32, digits: usize) -> Vec<u8> {
+    let aligned = bits << (6 * (4 - digits));
+    aligned.to_be_bytes()[1..digits].to_vec()
+}
+
+fn digit(byte: u8, alphabet: &[u8; 64]) -> Option<u32> {
+    let value = match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        _ if byte == alphabet[62] => 62,
+        _ if byte == alphabet[63] => 63,
+        _ => return None,
+    };
+    Some(value.into())
 }
 
 fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
@@ -63,10 +114,43 @@ mod tests {
             ("foob", "Zm9vYg=="),
         ] {
             assert_eq!(standard(bytes.as_bytes()), text);
+            assert_eq!(from_standard(text).as_deref(), Ok(bytes.as_bytes()));
             let back = from_url(&url(bytes.as_bytes()));
             assert_eq!(back.as_deref(), Ok(bytes.as_bytes()));
         }
         assert_eq!(from_url("bogus"), Err(4));
         assert_eq!(from_url("bo$us"), Err(2));
+        assert_eq!(from_url("+/"), Err(0));
+    }
+
+    #[test]
+    fn text_that_is_no_base64_is_wrong_where_go_says() {
+        for (text, expected) in [
+            ("aGVs\nbG8=\r\n", Ok("hello")),
+            ("Zh==", Ok("f")),
+            ("aA=\n=", Ok("h")),
+            ("+/", Err(0)),
+            ("-_==", Err(0)),
+            ("aGV\n\n", Err(2)),
+            ("aG\nV", Err(1)),
+            ("aA==aA==", Err(4)),
+            ("aA==\nx", Err(5)),
+            ("aA=", Err(3)),
+            ("aA=x", Err(2)),
+            ("aAA\n=a", Err(5)),
+            ("a===", Err(1)),
+            ("====", Err(0)),
+        ] {
+            let bytes = from_standard(text);
+            assert_eq!(
+                bytes.as_deref(),
+                expected
+                    .map(str::as_bytes)
+                    .as_ref()
+                    .map_err(|at| at)
+                    .copied(),
+                "{text:?}"
+            );
+        }
     }
 }

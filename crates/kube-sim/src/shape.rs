@@ -11,8 +11,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
-use crate::json;
-use crate::status::Status;
+use crate::{base64, json, status::Status};
 
 pub(crate) use kinds::{
     CONFIG_MAP, DEFINITION, DELETE_OPTIONS, EVENT, EVENTS_EVENT, LEASE, NAMESPACE, SECRET,
@@ -173,11 +172,12 @@ impl Reader {
             }
             self.path.push_str(key);
             self.fields.push(field.0);
+            let is_absent = value.is_null();
             failure = self.value(&field.1, value).err();
             self.fields.pop();
             self.path.truncate(length);
             match field.2 {
-                Zero::Absent => !value.is_null(),
+                Zero::Absent => !is_absent,
                 Zero::Omit => !is_zero(&field.1, value),
                 Zero::Show => true,
             }
@@ -203,12 +203,19 @@ impl Reader {
             | (Type::Bool | Type::SchemaOrBool(_), Value::Bool(_))
             | (Type::Float, Value::Number(_))
             | (Type::Any, _) => Ok(()),
-            (Type::Bytes, Value::String(text)) => check_base64(text),
-            (Type::Time, Value::String(text)) => {
-                time::normalise(text, false).map(|found| *text = found)
+            (Type::Bytes, Value::String(text)) => {
+                *text = normalise_base64(text)?;
+                Ok(())
             }
-            (Type::MicroTime, Value::String(text)) => {
-                time::normalise(text, true).map(|found| *text = found)
+            (Type::Bytes, Value::Array(items)) => {
+                let bytes: Result<Vec<_>, _> = items.iter().map(|item| self.byte(item)).collect();
+                *value = base64::standard(&bytes?).into();
+                Ok(())
+            }
+            (Type::Time | Type::MicroTime, Value::String(text)) => {
+                let is_micro = matches!(expected, Type::MicroTime);
+                *value = time::normalise(text, is_micro)?.into();
+                Ok(())
             }
             (Type::Int32, Value::Number(number)) => {
                 let fits = number
@@ -271,6 +278,16 @@ impl Reader {
             self.path.truncate(length);
         }
         Ok(())
+    }
+
+    /// Go reads bytes from a list of numbers, too.
+    fn byte(&self, item: &Value) -> Result<u8, String> {
+        let fits = |number: &Number| number.as_u64().and_then(|byte| u8::try_from(byte).ok());
+        match item {
+            Value::Null => Ok(0),
+            Value::Number(number) => fits(number).ok_or_else(|| self.bad_number(number, "uint8")),
+            other => Err(self.mismatch(json::kind(other), "uint8")),
+        }
     }
 
     fn quietly(
@@ -341,24 +358,11 @@ fn is_zero(expected: &Type, value: &Value) -> bool {
     }
 }
 
-/// Go's words for text that is no base64.
-fn check_base64(text: &str) -> Result<(), String> {
-    let bytes = text.as_bytes();
-    let illegal = |index: usize| Err(format!("illegal base64 data at input byte {index}"));
-    let (mut digits, mut padding) = (0, 0);
-    for (index, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'\r' | b'\n' => {}
-            b'=' if digits % 4 >= 2 && padding < 4 - digits % 4 => padding += 1,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => digits += 1,
-            _ => return illegal(index),
-        }
-    }
-    match ((digits + padding) % 4, padding) {
-        (0, _) => Ok(()),
-        // Where the group began that is not whole.
-        (rest, 0) => illegal(bytes.len() - rest),
-        _ => illegal(bytes.len()),
+/// Bytes as the server writes them, or Go's words for text that is no base64.
+fn normalise_base64(text: &str) -> Result<String, String> {
+    match base64::from_standard(text) {
+        Ok(bytes) => Ok(base64::standard(&bytes)),
+        Err(at) => Err(format!("illegal base64 data at input byte {at}")),
     }
 }
 

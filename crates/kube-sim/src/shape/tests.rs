@@ -131,6 +131,16 @@ fn other_types_are_refused() {
         assert_eq!(read, Err(format!("{field} {expected}")));
     }
     let secret = |value: Value| read(&SECRET, &mut json!({"data": {"a": value}}));
+    assert_eq!(secret(json!([1, null, 255])), Ok(Vec::new()));
+    for (list, expected) in [
+        (json!([256]), "number 256"),
+        (json!([-1]), "number -1"),
+        (json!([1.5]), "number 1.5"),
+        (json!([1, "x"]), "string"),
+    ] {
+        let into = "into Go struct field Secret.data of type uint8";
+        assert_eq!(secret(list), Err(format!("{field} {expected} {into}")));
+    }
     assert_eq!(
         secret("!".into()),
         Err("illegal base64 data at input byte 0".to_owned())
@@ -159,6 +169,22 @@ fn times_come_to_utc() {
             "2020-01-01T02:00:00.000000+02:00",
             Ok("2020-01-01T00:00:00.000000Z"),
         ),
+        (
+            "9999-12-31T23:59:59.000000-01:00",
+            Ok("10000-01-01T00:59:59.000000Z"),
+        ),
+        (
+            "0000-01-01T00:00:00.000000+01:00",
+            Ok("-0001-12-31T23:00:00.000000Z"),
+        ),
+        (
+            "2000-02-29T00:00:00.000000Z",
+            Ok("2000-02-29T00:00:00.000000Z"),
+        ),
+        (
+            "0001-01-01T00:00:00.000001Z",
+            Ok("0001-01-01T00:00:00.000001Z"),
+        ),
         ("x", Err("\"x\" as \"2006\"")),
         ("2020-01-01T00:00:00Z", Err("\"Z\" as \".000000\"")),
         (
@@ -171,6 +197,8 @@ fn times_come_to_utc() {
             .map_err(|why| format!("parsing time \"{time}\" {layout} {why}"));
         assert_eq!(lease(time), expected);
     }
+    // Go's time of none.
+    assert_eq!(lease("0001-01-01T01:00:00.000000+01:00"), Ok(Value::Null));
     let mut object = json!({"metadata": {"creationTimestamp": "2001-01-01T02:00:00.9+02:00"}});
     assert_eq!(read_metadata(&mut object, ""), Ok(Vec::new()));
     assert_eq!(

@@ -1,13 +1,19 @@
 //! Times as objects carry them, and what Go's `time` says of those that are none.
 
+use jiff::{SignedDuration, civil::DateTime};
+
 use crate::field::quote;
 
-/// A time in UTC, in whole seconds or in microseconds.
+/// The time that Go means by none, without its fraction.
+const ZERO: &str = "0001-01-01T00:00:00";
+
+/// A time in UTC, in whole seconds or in microseconds; `None` is Go's zero time, which it writes as
+/// `null`.
 ///
 /// # Errors
 ///
 /// Go's words for text that does not have that form.
-pub(super) fn normalise(text: &str, micro: bool) -> Result<String, String> {
+pub(super) fn normalise(text: &str, micro: bool) -> Result<Option<String>, String> {
     let layout = if micro {
         "2006-01-02T15:04:05.000000Z07:00"
     } else {
@@ -27,7 +33,9 @@ pub(super) fn normalise(text: &str, micro: bool) -> Result<String, String> {
             Problem::Extra(rest) => failed(format!(": extra text: {}", quote(&rest))),
         })?;
     let in_utc = parsed.in_utc(micro);
-    in_utc.ok_or_else(|| failed(": day out of range".to_owned()))
+    let in_utc = in_utc.ok_or_else(|| failed(": day out of range".to_owned()))?;
+    let is_zero = matches!(in_utc.strip_prefix(ZERO), Some("Z" | ".000000Z"));
+    Ok((!is_zero).then_some(in_utc))
 }
 
 enum Problem {
@@ -46,19 +54,28 @@ struct Parsed {
     offset_seconds: i32,
 }
 
+/// After so many years all days are the same again, those of the week included.
+const CYCLE: i16 = 400;
+
 impl Parsed {
+    /// As Go writes it, `None` where there is no such day. An offset can lead into the year 10000,
+    /// or before the year 0.
     fn in_utc(&self, micro: bool) -> Option<String> {
         let (year, month, day) = self.date;
         let (hour, minute, second) = self.time;
-        let time = jiff::civil::DateTime::new(year, month, day, hour, minute, second, self.nanos);
-        let offset = jiff::tz::Offset::from_seconds(self.offset_seconds).ok()?;
-        let instant = offset.to_timestamp(time.ok()?).ok()?;
+        let nanos = if micro { self.nanos } else { 0 };
+        let time = DateTime::new(year - CYCLE, month, day, hour, minute, second, nanos).ok()?;
+        let offset = SignedDuration::from_secs(self.offset_seconds.into());
+        let time = time.checked_sub(offset).ok()?;
+        let year = time.year() + CYCLE;
+        let sign = if year < 0 { "-" } else { "" };
         let form = if micro {
-            "%Y-%m-%dT%H:%M:%S.%6fZ"
+            "-%m-%dT%H:%M:%S.%6fZ"
         } else {
-            "%Y-%m-%dT%H:%M:%SZ"
+            "-%m-%dT%H:%M:%SZ"
         };
-        Some(instant.strftime(form).to_string())
+        let rest = time.strftime(form);
+        Some(format!("{sign}{:04}{rest}", year.unsigned_abs()))
     }
 }
 

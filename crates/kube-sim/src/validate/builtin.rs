@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::metadata::{self, NameRule};
 use super::{BuiltIn, EventGroup, metadata_of, name};
 use crate::field::{FieldError, Path, go_json, show};
-use crate::json;
+use crate::{base64, json};
 
 /// What fits into a `ConfigMap` or a `Secret`.
 const DATA_MAX: usize = 1024 * 1024;
@@ -199,7 +199,7 @@ fn secret(object: &Value) -> Vec<FieldError> {
 /// A registry's credentials must be a JSON object.
 fn docker_config(data: Option<&Map<String, Value>>, key: &str) -> Option<FieldError> {
     let encoded = data?.get(key)?.as_str()?;
-    let why = match json::parse(&base64(encoded)?) {
+    let why = match json::parse(&base64::from_standard(encoded).ok()?) {
         Ok(document) if document.value.is_object() || document.value.is_null() => return None,
         Ok(document) => format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
@@ -427,27 +427,4 @@ fn map<'a>(object: &'a Value, key: &str) -> Option<&'a Map<String, Value>> {
 fn decoded_length(value: &Value) -> usize {
     let text = value.as_str().unwrap_or_default().trim_end_matches('=');
     text.len() * 3 / 4
-}
-
-/// Reads base64 with padding; blank lines are allowed, as in Go.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0u32, 0u32);
-    for c in text.bytes().filter(|b| !matches!(b, b'\r' | b'\n' | b'=')) {
-        let digit = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }

@@ -6,12 +6,16 @@ use super::world::{Patch, World, version};
 
 behaviours![
     a_lease_keeps_its_times_to_the_microsecond,
+    times_lead_out_of_the_years_of_four_digits,
+    a_time_of_none_is_null,
     a_lease_is_taken_over_by_one_of_two,
     a_lease_of_negative_duration_is_refused,
     an_event_is_seen_in_both_groups,
     events_k8s_io_wants_more_of_an_event,
     an_event_about_an_object_in_another_namespace_is_refused,
     the_data_of_a_secret_is_base_64,
+    base_64_is_written_anew,
+    bytes_are_read_from_numbers,
     string_data_becomes_data,
     a_secret_is_opaque_unless_it_says_otherwise,
     a_secret_keeps_its_type,
@@ -36,6 +40,45 @@ async fn a_lease_keeps_its_times_to_the_microsecond(world: World) {
     lease["spec"] = lease_spec("me");
     leases.create(lease).await.created();
     assert_eq!(leases.get("a").await.ok()["spec"], lease_spec("me"));
+}
+
+async fn times_lead_out_of_the_years_of_four_digits(world: World) {
+    let leases = world.leases();
+    let mut lease = leases.object("a");
+    lease["spec"] = json!({
+        "acquireTime": "9999-12-31T23:59:59.000000Z",
+        "renewTime": "9999-12-31T23:59:59.000000-01:00",
+    });
+    let lease = leases.create(lease).await.created();
+    let expected = json!({
+        "acquireTime": "9999-12-31T23:59:59.000000Z",
+        "renewTime": "10000-01-01T00:59:59.000000Z",
+    });
+    assert_eq!(lease["spec"], expected);
+    let events = world.within(&world.namespace, "v1", "Event", "events");
+    let mut event = events.object("b");
+    event["involvedObject"] =
+        json!({"kind": "ConfigMap", "name": "map", "namespace": world.namespace});
+    event["firstTimestamp"] = "0000-01-01T00:00:00+05:00".into();
+    let event = events.create(event).await.created();
+    assert_eq!(event["firstTimestamp"], "-0001-12-31T19:00:00Z");
+}
+
+async fn a_time_of_none_is_null(world: World) {
+    let leases = world.leases();
+    let mut lease = leases.object("a");
+    lease["spec"] = json!({
+        "acquireTime": "0001-01-01T00:00:00.000000Z",
+        "renewTime": "0001-01-01T01:00:00.000000+01:00",
+    });
+    let lease = leases.create(lease).await.created();
+    let none = json!({"acquireTime": null, "renewTime": null});
+    assert_eq!(lease["spec"], none);
+    assert_eq!(leases.get("a").await.ok()["spec"], none);
+    let lease = leases
+        .merge("a", json!({"spec": {"holderIdentity": "me"}}))
+        .await;
+    assert_eq!(lease["spec"], json!({"holderIdentity": "me"}));
 }
 
 async fn a_lease_is_taken_over_by_one_of_two(world: World) {
@@ -145,6 +188,49 @@ async fn the_data_of_a_secret_is_base_64(world: World) {
         "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 data at input byte \
          3",
     );
+}
+
+async fn base_64_is_written_anew(world: World) {
+    let secrets = world.secrets();
+    let mut secret = secrets.object("a");
+    secret["data"] = json!({"lines": "aGVs\nbG8=\r\n", "bits": "Zh=="});
+    let secret = secrets.create(secret).await.created();
+    assert_eq!(secret["data"], json!({"lines": "aGVsbG8=", "bits": "Zg=="}));
+    for (text, byte) in [
+        ("aGV\n\n", 2),
+        ("aA==\nx", 5),
+        ("aA=", 3),
+        ("aAA\n=a", 5),
+        ("====", 0),
+    ] {
+        let mut secret = secrets.object("b");
+        secret["data"] = json!({"x": text});
+        let message = format!(
+            "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 data at input \
+             byte {byte}"
+        );
+        secrets
+            .create(secret)
+            .await
+            .refused(400, "BadRequest", &message);
+    }
+}
+
+async fn bytes_are_read_from_numbers(world: World) {
+    let maps = world.configmaps();
+    let mut map = maps.object("a");
+    map["binaryData"] = json!({"some": [1, 2, null, 255], "none": []});
+    let map = maps.create(map).await.created();
+    assert_eq!(map["binaryData"], json!({"some": "AQIA/w==", "none": ""}));
+    for (list, found) in [(json!([1, 256]), "number 256"), (json!(["x"]), "string")] {
+        let mut map = maps.object("b");
+        map["binaryData"] = json!({"x": list});
+        let message = format!(
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal \
+             {found} into Go struct field ConfigMap.binaryData of type uint8"
+        );
+        maps.create(map).await.refused(400, "BadRequest", &message);
+    }
 }
 
 async fn string_data_becomes_data(world: World) {
