@@ -1,10 +1,16 @@
 //! JSON as the server reads it: numbers as Go keeps them, fields that occur twice, and what Go says
 //! of text that is no JSON.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::{
+    Serialize,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value, ser::Formatter};
 
 mod syntax;
 
@@ -46,13 +52,44 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, String> {
 /// `serde_json`'s own `Value` takes an object whose first key is one of its private names for
 /// something else than an object, and anybody may store such a key.
 pub(crate) fn read(bytes: &[u8]) -> Option<Value> {
+    quietly(bytes, true)
+}
+
+/// Reads what [`write`] has written; numbers are what they are to the server.
+pub(crate) fn stored(bytes: &[u8]) -> Option<Value> {
+    quietly(bytes, false)
+}
+
+fn quietly(bytes: &[u8], keeps_numbers: bool) -> Option<Value> {
     let mut seed = Reader {
         is_quiet: true,
+        keeps_numbers,
         ..Reader::default()
     };
     let mut source = serde_json::Deserializer::from_slice(bytes);
     let value = Node(&mut seed).deserialize(&mut source).ok()?;
     source.end().ok().map(|()| value)
+}
+
+/// Appends JSON, with floats as Go writes them: in digits, unless there were very many.
+pub(crate) fn write(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let mut serializer = serde_json::Serializer::with_formatter(bytes, GoNumbers);
+    let written = value.serialize(&mut serializer);
+    written.expect("JSON values are serialised into memory");
+}
+
+struct GoNumbers;
+
+impl Formatter for GoNumbers {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let size = value.abs();
+        if value == 0.0 || (1e-6..1e21).contains(&size) {
+            return write!(writer, "{value}");
+        }
+        let shortest = format!("{value:e}");
+        let sign = if size < 1.0 { "e" } else { "e+" };
+        writer.write_all(shortest.replace('e', sign).as_bytes())
+    }
 }
 
 /// How deep objects and lists are nested.
@@ -102,8 +139,10 @@ pub(crate) fn untyped(value: &Value) -> Option<String> {
 /// Where the reader is, and what it came across.
 #[derive(Default)]
 struct Reader {
-    /// Whether nobody will ask for duplicates, and numbers stay as they are.
+    /// Whether nobody will ask for duplicates.
     is_quiet: bool,
+    /// Whether numbers stay as they are.
+    keeps_numbers: bool,
     path: String,
     duplicates: Vec<String>,
     /// How long all paths are that were looked up among them.
@@ -158,16 +197,16 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) if self.0.is_quiet => Ok(value.into()),
+            Err(_) if self.0.keeps_numbers => Ok(value.into()),
             Err(_) => self.visit_f64(value as f64),
         }
     }
 
-    /// The server writes a float that is whole without a point, and reads an integer afterwards.
+    /// To the server, too, a float that is whole is an integer, as long as it is exact.
     #[allow(clippy::cast_possible_truncation)]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if value.fract() == 0.0 && value.abs() <= EXACT && !self.0.is_quiet {
+        const EXACT: f64 = 9_007_199_254_740_991.0;
+        if value.fract() == 0.0 && value.abs() <= EXACT && !self.0.keeps_numbers {
             return Ok((value as i64).into());
         }
         let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;

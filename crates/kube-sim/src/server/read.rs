@@ -87,7 +87,11 @@ impl Page {
         let collection = &served.resource.storage;
         let current = state.store.revision();
         let at = match (&options.token, options.revision) {
-            (Some(token), _) => token.revision.unwrap_or(current),
+            (Some(token), _) => {
+                let at = token.revision.unwrap_or(current);
+                check_future(state, at)?;
+                at
+            }
             (None, Some(0)) => state.stale_revision(),
             (None, Some(revision)) => {
                 check_future(state, revision)?;

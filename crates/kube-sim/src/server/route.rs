@@ -10,7 +10,7 @@ use super::{
     ApiServer, State, Transaction,
     answer::{Answer, Refusal},
     create, delete, read,
-    request::Request,
+    request::{Request, is_escaped},
     update, watch,
 };
 use crate::{
@@ -29,6 +29,9 @@ pub(super) fn answer(api: &ApiServer, parts: &Parts, body: Bytes) -> Answer {
 }
 
 fn carry_out(api: &ApiServer, parts: &Parts, body: Bytes) -> Result<Answer, Refusal> {
+    if !is_escaped(parts.uri.path()) {
+        return Err(Refusal::Text(StatusCode::BAD_REQUEST, "400 Bad Request"));
+    }
     let mut state = api.current();
     let Some(request) = Request::read(parts, body) else {
         return document(&state, parts);

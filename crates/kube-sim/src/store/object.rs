@@ -54,16 +54,16 @@ impl Stored {
         bytes.extend_from_slice(head.as_bytes());
         bytes.extend_from_slice(b"\"metadata\":");
         let start = bytes.len();
-        write(&mut bytes, metadata);
+        json::write(&mut bytes, metadata);
         let end = bytes.len();
         for (field, value) in object {
             if matches!(field.as_str(), "apiVersion" | "kind" | "metadata") {
                 continue;
             }
             bytes.push(b',');
-            write(&mut bytes, field);
+            json::write(&mut bytes, field);
             bytes.push(b':');
-            write(&mut bytes, value);
+            json::write(&mut bytes, value);
         }
         bytes.push(b'}');
         Self {
@@ -113,7 +113,7 @@ impl Stored {
     }
 
     pub(crate) fn object(&self) -> Object {
-        match json::read(&self.bytes) {
+        match json::stored(&self.bytes) {
             Some(Value::Object(object)) => object,
             _ => unreachable!("what was written can be read, and is an object"),
         }
@@ -221,10 +221,6 @@ fn owners(metadata: &Object) -> Box<[Owner]> {
                 .is_some_and(|value| *value == Value::Bool(true)),
         })
         .collect()
-}
-
-fn write(bytes: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
-    serde_json::to_writer(bytes, value).expect("JSON values are serialised into memory");
 }
 
 /// Objects are far smaller than 4 GiB: requests are limited to 3 MiB.

@@ -48,16 +48,25 @@ impl Token {
                     "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
                 ));
             }
-            Some(-1) => None,
-            Some(revision) => Some(revision.unsigned_abs()),
+            Some(revision) => u64::try_from(revision).ok(),
         };
         let start = token["start"].as_str().unwrap_or("");
         if start.is_empty() {
             return Err(bad("encoded start key empty (version meta.k8s.io/v1)"));
         }
+        if !is_clean(start) {
+            return Err(bad(start));
+        }
+        let start = start.strip_prefix('/').unwrap_or(start);
         let after = start.strip_suffix('\0').unwrap_or(start).to_owned();
         Ok(Self { revision, after })
     }
+}
+
+/// Whether a key leads nowhere else than it says.
+fn is_clean(key: &str) -> bool {
+    let key = key.strip_prefix('/').unwrap_or(key);
+    key.is_empty() || !key.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]

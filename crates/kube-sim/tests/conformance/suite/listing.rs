@@ -22,6 +22,10 @@ behaviours![
     a_limit_of_zero_or_below_is_no_limit,
     a_limit_that_is_no_number_is_refused,
     a_token_that_is_none_is_refused,
+    a_token_that_leads_elsewhere_is_refused,
+    a_token_of_the_future_times_out,
+    a_token_of_no_version_goes_on_with_what_there_is,
+    a_path_with_a_broken_escape_is_refused,
     a_token_together_with_a_version_is_refused,
     a_version_of_zero_answers_the_whole_list,
     an_exact_version_shows_the_past,
@@ -219,6 +223,63 @@ async fn a_token_that_is_none_is_refused(world: World) {
             "BadRequest",
             "invalid continue token: continue key is not valid: illegal base64 data at input byte 4",
         );
+    }
+}
+
+/// A token that no server has given out: `{"v":"meta.k8s.io/v1",...}`, in base64.
+fn made_up(rest: &str) -> String {
+    format!("limit=5&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6{rest}")
+}
+
+async fn a_token_that_leads_elsewhere_is_refused(world: World) {
+    // "rv":-1,"start":"a/../b\0"
+    let query = made_up("LTEsInN0YXJ0IjoiYS8uLi9iXHUwMDAwIn0");
+    let answer = world.configmaps().list(&query).await;
+    let message = "invalid continue token: continue key is not valid: a/../b\0";
+    answer.refused(400, "BadRequest", message);
+}
+
+async fn a_token_of_the_future_times_out(world: World) {
+    // "rv":9000000000000000,"start":"a\0"
+    let query = made_up("OTAwMDAwMDAwMDAwMDAwMCwic3RhcnQiOiJhXHUwMDAwIn0");
+    let answer = world.configmaps().list(&query).await;
+    assert_eq!((answer.code, answer.reason()), (504, "Timeout"));
+    let start = "Timeout: Too large resource version: 9000000000000000, current: ";
+    assert!(answer.message().starts_with(start), "{}", answer.message());
+}
+
+async fn a_token_of_no_version_goes_on_with_what_there_is(world: World) {
+    let maps = world.configmaps();
+    three(&maps).await;
+    // "rv":-7,"start":"/a\0"
+    let query = made_up("LTcsInN0YXJ0IjoiL2FcdTAwMDAifQ");
+    let names = maps.names(&query).await;
+    assert!(
+        names.starts_with(&["b".to_owned(), "c".to_owned()]),
+        "{names:?}"
+    );
+}
+
+async fn a_path_with_a_broken_escape_is_refused(world: World) {
+    let maps = world.configmaps();
+    let path = &maps.path;
+    for path in [
+        format!("{path}/%zz"),
+        format!("{path}/a%2"),
+        "/%".to_owned(),
+    ] {
+        let answer = world.get(&path).await;
+        assert_eq!(
+            (answer.code, answer.text.as_str()),
+            (400, "400 Bad Request")
+        );
+        assert_eq!(answer.content_type, "text/plain; charset=utf-8");
+    }
+    // In a query it is passed over, and so is a semicolon.
+    three(&maps).await;
+    for query in ["limit=%zz", "limit=1;x=2", "limit=1;"] {
+        let page = maps.list(query).await.ok();
+        assert_eq!(page["metadata"].get("continue"), None, "{query}");
     }
 }
 
