@@ -143,7 +143,7 @@ impl Screen {
     pub(super) fn leave(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.drawn).is_empty() {
             // The terminal may have written a `^C` of its own there.
-            write!(self.out, "\r{CLEAR_TO_END_OF_LINE}{SHOW_CURSOR}")?;
+            write!(self.out, "\r{CLEAR_TO_END_OF_LINE}")?;
         }
         self.out.flush()
     }
@@ -155,7 +155,8 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Everything in one write, so that no half of it is ever seen.
+    /// Everything in one write, so that no half of it is ever seen, and the terminal is as it was
+    /// whenever the process is suspended or killed.
     fn redraw(&mut self, lines: &[Line]) -> io::Result<()> {
         let (width, _) = (self.size)();
         let mut frame = Vec::from(HIDE_CURSOR);
@@ -167,7 +168,7 @@ impl Screen {
             let text = line.paint(width, self.look.colours);
             write!(frame, "{text}{CLEAR_TO_END_OF_LINE}\r\n")?;
         }
-        write!(frame, "{CLEAR_BELOW}")?;
+        write!(frame, "{CLEAR_BELOW}{SHOW_CURSOR}")?;
         self.drawn = lines.iter().map(|line| line.width().min(width)).collect();
         self.out.write_all(&frame)?;
         self.out.flush()
@@ -176,7 +177,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Whoever looks at a terminal wants its cursor back; a stream that is gone does not.
+        // A stream that is gone needs no end.
         let _ = self.leave();
     }
 }

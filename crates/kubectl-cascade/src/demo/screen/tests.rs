@@ -51,7 +51,7 @@ fn a_pipe_gets_lines_and_colours_only_by_force() {
 }
 
 #[test]
-fn a_screen_is_drawn_over_and_gives_the_cursor_back() {
+fn a_screen_is_drawn_over_and_hides_the_cursor_no_longer() {
     let buffer = Buffer::default();
     let look = Look {
         live: true,
@@ -62,11 +62,11 @@ fn a_screen_is_drawn_over_and_gives_the_cursor_back() {
         .open(vec![Line::plain("one")], &Stage::default())
         .unwrap();
     screen.draw(&Stage::default()).unwrap();
-    let drawn = "\x1b[?25lone\x1b[K\r\n\x1b[J";
-    let over = "\x1b[?25l\x1b[1A\rone\x1b[K\r\n\x1b[J";
+    let drawn = "\x1b[?25lone\x1b[K\r\n\x1b[J\x1b[?25h";
+    let over = "\x1b[?25l\x1b[1A\rone\x1b[K\r\n\x1b[J\x1b[?25h";
     assert_eq!(buffer.text(), format!("{drawn}{over}"));
     drop(screen);
-    assert_eq!(buffer.text(), format!("{drawn}{over}\r\x1b[K\x1b[?25h"));
+    assert_eq!(buffer.text(), format!("{drawn}{over}\r\x1b[K"));
 }
 
 #[test]
