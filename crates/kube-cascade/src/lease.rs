@@ -209,7 +209,7 @@ impl Lease {
         self
     }
 
-    /// What this process sees of the Lease, now and later.
+    /// What this process sees of the Lease, now and later; a change is told once.
     #[must_use]
     pub fn observed(&self) -> watch::Receiver<Observed> {
         self.observed.subscribe()

@@ -100,7 +100,7 @@ impl Contender {
                     if Instant::now() < until {
                         let (tenure, fence) = Tenure::begin(until);
                         info!(lease = %self.lease.name, identity = %self.lease.identity, "leading");
-                        self.lease.observed.send_replace(Observed::Leading);
+                        self.observe(Observed::Leading);
                         return Ok((candidacy, tenure, fence));
                     }
                 }
@@ -149,13 +149,13 @@ impl Contender {
             }
         }
         drop(tenure);
-        self.lease.observed.send_replace(Observed::Unknown);
+        self.observe(Observed::Unknown);
         warn!(lease = %self.lease.name, identity = %self.lease.identity, why, "lost the lease");
     }
 
     /// Gives the lease up if it is ours, so that others need not wait for its expiry.
     pub(super) async fn release(&self) {
-        self.lease.observed.send_replace(Observed::Unknown);
+        self.observe(Observed::Unknown);
         let released = timeout(RELEASE_TIMEOUT, async {
             while let Err(error) = self.try_release().await {
                 self.troubled(&error);
@@ -191,6 +191,15 @@ impl Contender {
         Ok(())
     }
 
+    /// Tells what is seen of the Lease, if that is something new.
+    fn observe(&self, seen: Observed) {
+        self.lease.observed.send_if_modified(|known| {
+            let is_new = *known != seen;
+            *known = seen;
+            is_new
+        });
+    }
+
     /// Reads and writes until it is clear who leads.
     async fn attempt(&self, candidacy: &mut Candidacy) -> Result<Attempt, CallError> {
         for _ in 0..CONFLICTS {
@@ -200,7 +209,7 @@ impl Contender {
             };
             let record = object.as_ref().map(LeaseRecord::from);
             if let Some(record) = record.as_ref().filter(|_| !candidacy.election.leads()) {
-                self.lease.observed.send_replace(Observed::Standby {
+                self.observe(Observed::Standby {
                     holder: record.holder().map(str::to_owned),
                 });
                 if !candidacy.election.is_ours(record)

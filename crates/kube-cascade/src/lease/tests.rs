@@ -130,6 +130,21 @@ async fn one_of_two_leads_and_the_other_sees_who() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_stands_by_hears_of_changes_only() {
+    let server = Server::new();
+    let a = Process::start(&server, "a");
+    until(&[&a], SECOND, || a.leads()).await;
+    let mut b = Process::start(&server, "b");
+    until(&[&a, &b], SECOND * 10, || b.observed() == standby("a")).await;
+    b.observed.mark_unchanged();
+    pass(&[&a, &b], SECOND * 120).await;
+    assert!(!b.observed.has_changed().expect("it runs"));
+    a.kill().await;
+    until(&[&b], SECOND * 30, || b.leads()).await;
+    assert!(b.observed.has_changed().expect("it runs"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn fault_47_clocks_an_hour_apart_have_one_leader() {
     for hours in [-1, 1] {
         let server = Server::new();
