@@ -1,6 +1,9 @@
 //! Which API servers a command talks to, and with which clients.
 
-use std::path::Path;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use kube::{
     Client, Config,
@@ -42,7 +45,7 @@ pub enum ConnectError {
     /// A kubeconfig file is missing, unreadable or names what it does not hold.
     #[error("{flag}: cannot use {path}; give a kubeconfig file that kubectl can use")]
     Kubeconfig {
-        /// The flag that named the file.
+        /// The flag or variable that named the file.
         flag: &'static str,
         /// The file.
         path: String,
@@ -56,6 +59,12 @@ pub enum ConnectError {
         found: String,
         /// The contexts there are.
         known: String,
+    },
+    /// None of the files in `KUBECONFIG` exists.
+    #[error("KUBECONFIG: there is no file {paths}; correct it, or give --kubeconfig")]
+    Missing {
+        /// The files, as the variable names them.
+        paths: String,
     },
     /// Neither a kubeconfig nor a pod's account was found.
     #[error("no cluster to talk to; give --kubeconfig, set KUBECONFIG, or run in a pod")]
@@ -152,21 +161,56 @@ async fn dependents(
         let namespace = config.default_namespace.clone();
         return Ok((tune(config), Some(namespace)));
     }
-    let choice = KubeConfigOptions {
-        context: options.context.clone(),
-        ..Default::default()
-    };
-    if let Ok(kubeconfig) = Kubeconfig::read() {
-        check_context(&kubeconfig, options.context.as_deref())?;
-    }
-    match Config::from_kubeconfig(&choice).await {
-        Ok(config) => Ok((tune(config), None)),
+    match usual(options.context.clone()).await {
+        Ok(config) => Ok((config, None)),
+        // A pod's own account is in no context.
+        Err(error) if options.context.is_some() => Err(error),
         Err(error) => {
-            let config = Config::incluster().map_err(|_| ConnectError::Infer(error.into()))?;
+            let config = Config::incluster().map_err(|_| error)?;
             let namespace = config.default_namespace.clone();
             Ok((tune(config), Some(namespace)))
         }
     }
+}
+
+/// What kubectl uses: the files in `KUBECONFIG` that exist, else the one in the home folder.
+async fn usual(context: Option<String>) -> Result<Config, ConnectError> {
+    let listed = env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<_> = env::split_paths(&listed)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    let kubeconfig = if listed.is_empty() {
+        Kubeconfig::read().map_err(|error| ConnectError::Infer(error.into()))?
+    } else {
+        merged(&listed)?
+    };
+    check_context(&kubeconfig, context.as_deref())?;
+    let choice = KubeConfigOptions {
+        context,
+        ..Default::default()
+    };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
+    config
+        .map(tune)
+        .map_err(|error| ConnectError::Infer(error.into()))
+}
+
+/// Of what occurs in several files, the first counts; files that do not exist are passed over.
+fn merged(listed: &[PathBuf]) -> Result<Kubeconfig, ConnectError> {
+    let mut existing = listed.iter().filter(|path| path.exists()).peekable();
+    if existing.peek().is_none() {
+        let paths: Vec<_> = listed.iter().map(|path| path.to_string_lossy()).collect();
+        let paths = paths.join(", ");
+        return Err(ConnectError::Missing { paths });
+    }
+    existing.try_fold(Kubeconfig::default(), |merged, path| {
+        let next = Kubeconfig::read_from(path).and_then(|next| merged.merge(next));
+        next.map_err(|error| ConnectError::Kubeconfig {
+            flag: "KUBECONFIG",
+            path: path.display().to_string(),
+            source: error.into(),
+        })
+    })
 }
 
 async fn read(

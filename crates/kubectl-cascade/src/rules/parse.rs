@@ -42,7 +42,11 @@ pub fn load(path: &Path) -> Result<RuleSet, RulesError> {
                 &place,
                 format!("a file that cannot be read: {error}"),
                 "a readable file of UTF-8 text, at most 1 MiB",
-                "make it readable, or move it away",
+                if file == path && error.kind() == io::ErrorKind::NotFound {
+                    "correct the path; /dev/stdin is standard input"
+                } else {
+                    "make it readable, or move it away"
+                },
             ),
         }
     }

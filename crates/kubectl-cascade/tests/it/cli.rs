@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Output, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -42,6 +43,11 @@ fn bad_usage_and_bad_rules_end_with_2() {
         2,
         "found:   a file that cannot be read",
     );
+    check_refused(
+        &["run", "--rules", "-"],
+        2,
+        "correct the path; /dev/stdin is standard input",
+    );
     fs::write(
         folder.path().join("rules.yaml"),
         "kind: Pod\napiVersion: v1",
@@ -69,6 +75,43 @@ fn a_bad_log_filter_ends_with_2() {
     );
 }
 
+/// A file of one cluster that nobody serves.
+fn write_kubeconfig(path: &Path) {
+    let nobody = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, \
+                  context: {cluster: a, user: a}}], users: [{name: a, user: {}}], \
+                  clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]}";
+    fs::write(path, nobody).unwrap();
+}
+
+#[test]
+fn of_several_kubeconfigs_those_that_exist_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    write_kubeconfig(&path);
+    let release = |listed: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
+            .args(["release", "--all"])
+            .env("KUBECONFIG", listed)
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = release(&format!("/nowhere:{}:", path.display()));
+    let server = "error: cannot read Leases on http://127.0.0.1:1/; check that it can be reached";
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with(server), "{said}");
+    let (code, said) = release("/nowhere:/neither");
+    let missing = "error: KUBECONFIG: there is no file /nowhere, /neither; correct it, or give";
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.starts_with(missing), "{said}");
+    fs::write(&path, "[").unwrap();
+    let (code, said) = release(&path.display().to_string());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.starts_with("error: KUBECONFIG: cannot use "), "{said}");
+}
+
 #[test]
 fn a_controller_whose_log_cannot_be_written_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,10 +124,7 @@ fn a_controller_whose_log_cannot_be_written_goes_on() {
         include_str!("../../../../examples/platform/rules.yaml"),
     )
     .unwrap();
-    let nobody = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, \
-                  context: {cluster: a, user: a}}], users: [{name: a, user: {}}], \
-                  clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]}";
-    fs::write(&kubeconfig, nobody).unwrap();
+    write_kubeconfig(&kubeconfig);
     let mut controller = Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
         .args(["run", "--listen", "127.0.0.1:0", "--rules"])
         .arg(&rules)
