@@ -186,7 +186,8 @@ pub struct RunOptions {
     #[command(flatten)]
     pub installation: InstallationOptions,
 
-    /// Work only while holding the installation's lease; false is for a single run on a laptop
+    /// Work only while holding the installation's lease; false is for a single run on a laptop,
+    /// which `release` does not see
     #[arg(
         long,
         value_name = "true|false",
@@ -271,7 +272,8 @@ impl ReleaseOptions {
 /// Which installation a command is about.
 #[derive(Debug, Clone, Args)]
 pub struct InstallationOptions {
-    /// Name of the installation: of its lease, kube-cascade-NAME, and of its holds
+    /// Name of the installation: of its lease, kube-cascade-NAME, and of its holds; at most 20
+    /// characters
     #[arg(long = "installation", value_name = "NAME", default_value = "default")]
     pub name: Installation,
 

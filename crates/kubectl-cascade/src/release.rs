@@ -1,12 +1,15 @@
 //! `release`: taking an installation's holds off, so that nothing of ours keeps an upstream.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, BufRead, IsTerminal, Write},
+};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::ListParams};
 use kube_cascade::{
     hold::{Held, HoldName, find},
-    lease::live_record,
+    lease::{LeaseRecord, live_record},
 };
 
 use crate::{
@@ -25,16 +28,25 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     let clusters = Clusters::find(&options.connection, Asker::Person).await?;
     let client = clusters.upstream()?;
     let installation = &options.installation.name;
-    let namespace = clusters.lease_namespace(options.installation.lease_namespace.as_ref());
-    let lease = installation::lease_name(installation);
-    find_lease(&client, &namespace, &lease).await?;
-    tell!("looking whether a controller holds Lease {namespace}/{lease} (up to 15 s) …");
-    let before = holder(&client, &namespace, &lease).await?;
-    let leader = live_record(client.clone(), &namespace, &lease)
-        .await
-        .map_err(|error| Failure::new(Exit::Failure, error))?;
-    if let Some(leader) = leader {
-        refuse_served(&options, &namespace, &lease, &leader)?;
+    let lease = LeasePlace {
+        client: &client,
+        server: clusters.upstream_url(),
+        namespace: clusters.lease_namespace(options.installation.lease_namespace.as_ref()),
+        name: installation::lease_name(installation),
+    };
+    let is_there = lease.find().await?;
+    let before = lease.holder().await?;
+    if is_there {
+        tell!("looking whether a controller holds Lease {lease} (up to 15 s) …");
+        if let Some(leader) = lease.leader().await? {
+            refuse_served(&options, &lease, &leader)?;
+        }
+    } else {
+        tell!(
+            "warning: no Lease {} anywhere, so no controller has led under this name; one that \
+             runs with --leader-elect=false cannot be seen: make sure that none does",
+            lease.name
+        );
     }
     let target = options.target();
     let prefix = HoldName::prefix(installation);
@@ -64,10 +76,10 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
         return Ok(Exit::Refused);
     }
     // A question can stand unanswered for long: a controller may have begun to lead meanwhile.
-    let now = holder(&client, &namespace, &lease).await?;
+    let now = lease.holder().await?;
     if !search.held.is_empty() && now.is_some() && now != before {
         let error = format!(
-            "{} has begun to lead meanwhile (Lease {namespace}/{lease}); nothing was released",
+            "{} has begun to lead meanwhile (Lease {lease}); nothing was released",
             now.unwrap_or_default()
         );
         return Err(Failure::new(Exit::Refused, error));
@@ -80,67 +92,112 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Who the Lease names as its holder, dead or alive.
-async fn holder(client: &Client, namespace: &str, lease: &str) -> Result<Option<String>, Failure> {
-    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
-    let found = leases.get_opt(lease).await;
-    let found = found.map_err(|error| Failure::new(Exit::Failure, error))?;
-    let holder = found.and_then(|lease| lease.spec?.holder_identity);
-    Ok(holder.filter(|holder| !holder.is_empty()))
+/// Where the Lease is looked for.
+struct LeasePlace<'a> {
+    client: &'a Client,
+    server: String,
+    namespace: String,
+    name: String,
 }
 
-/// A Lease that is not where we look could hide a live leader.
-async fn find_lease(client: &Client, namespace: &str, lease: &str) -> Result<(), Failure> {
-    let failed = |error: kube::Error| Failure::new(Exit::Failure, error);
-    let here = Api::<Lease>::namespaced(client.clone(), namespace);
-    if here
-        .get_metadata_opt(lease)
-        .await
-        .map_err(failed)?
-        .is_some()
-    {
-        return Ok(());
-    }
-    let everywhere = Api::<Lease>::all(client.clone());
-    let named = ListParams::default().fields(&format!("metadata.name={lease}"));
-    let elsewhere = match everywhere.list_metadata(&named).await {
-        Ok(found) => found.items,
-        Err(kube::Error::Api(status)) if status.is_forbidden() => {
-            let error = format!(
-                "there is no Lease {namespace}/{lease}, and whether it is in another namespace \
-                 cannot be seen ({}); give --lease-namespace",
-                status.message
-            );
-            return Err(Failure::new(Exit::Refused, error));
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read Leases on {server}; check that it can be reached, and the credentials")]
+struct Unreadable {
+    server: String,
+    source: kube::Error,
+}
+
+impl LeasePlace<'_> {
+    /// Whether it is there. One that is elsewhere could hide a live leader.
+    async fn find(&self) -> Result<bool, Failure> {
+        let Self {
+            namespace, name, ..
+        } = self;
+        let here = Api::<Lease>::namespaced(self.client.clone(), namespace);
+        match here.get_metadata_opt(name).await {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(true),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                let error = format!(
+                    "Lease {self} may not be read ({}); give --lease-namespace if it is in \
+                     another, or allow `get` on it",
+                    status.message
+                );
+                return Err(Failure::new(Exit::Refused, error));
+            }
+            Err(error) => return Err(self.unreadable(error)),
         }
-        Err(error) => return Err(failed(error)),
-    };
-    let namespaces = elsewhere
-        .iter()
-        .filter_map(|found| found.metadata.namespace.as_deref());
-    if let Some(other) = namespaces.min() {
-        let error = format!(
-            "there is no Lease {namespace}/{lease}, but one in namespace {other}: give \
-             --lease-namespace {other}"
-        );
-        return Err(Failure::new(Exit::Refused, error));
+        let everywhere = Api::<Lease>::all(self.client.clone());
+        let named = ListParams::default().fields(&format!("metadata.name={name}"));
+        let elsewhere = match everywhere.list_metadata(&named).await {
+            Ok(found) => found.items,
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                let error = format!(
+                    "there is no Lease {self}, and whether it is in another namespace cannot be \
+                     seen ({}); give --lease-namespace",
+                    status.message
+                );
+                return Err(Failure::new(Exit::Refused, error));
+            }
+            Err(error) => return Err(self.unreadable(error)),
+        };
+        let namespaces = elsewhere
+            .iter()
+            .filter_map(|found| found.metadata.namespace.as_deref());
+        match namespaces.min() {
+            None => Ok(false),
+            Some(other) => {
+                let error = format!(
+                    "there is no Lease {self}, but one in namespace {other}: give \
+                     --lease-namespace {other}"
+                );
+                Err(Failure::new(Exit::Refused, error))
+            }
+        }
     }
-    tell!("no Lease {lease} anywhere: no controller has led under this name");
-    Ok(())
+
+    /// Who it names as its holder, dead or alive.
+    async fn holder(&self) -> Result<Option<String>, Failure> {
+        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.namespace);
+        let found = leases.get_opt(&self.name).await;
+        let found = found.map_err(|error| self.unreadable(error))?;
+        let holder = found.and_then(|lease| lease.spec?.holder_identity);
+        Ok(holder.filter(|holder| !holder.is_empty()))
+    }
+
+    /// What it says, if its holder is alive.
+    async fn leader(&self) -> Result<Option<LeaseRecord>, Failure> {
+        live_record(self.client.clone(), &self.namespace, &self.name)
+            .await
+            .map_err(|error| Failure::new(Exit::Failure, error))
+    }
+
+    fn unreadable(&self, error: kube::Error) -> Failure {
+        let error = Unreadable {
+            server: self.server.clone(),
+            source: error,
+        };
+        Failure::new(Exit::Failure, error)
+    }
+}
+
+impl fmt::Display for LeasePlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// A live leader would put the holds right back on.
 fn refuse_served(
     options: &ReleaseOptions,
-    namespace: &str,
-    lease: &str,
-    leader: &kube_cascade::lease::LeaseRecord,
+    lease: &LeasePlace<'_>,
+    leader: &LeaseRecord,
 ) -> Result<(), Failure> {
     let served = installation::served_rules(leader);
     let holder = leader.holder().unwrap_or("somebody");
     let refused = |what: String| {
         let error = format!(
-            "{holder} serves {what} (Lease {namespace}/{lease}) and would put the holds back on; \
+            "{holder} serves {what} (Lease {lease}) and would put the holds back on; \
              withdraw the rule or stop the controller first"
         );
         Err(Failure::new(Exit::Refused, error))

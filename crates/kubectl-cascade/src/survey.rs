@@ -94,8 +94,8 @@ impl Source for Reporting {
         if let Err(error) = &result {
             let cause = std::error::Error::source(error);
             let problem = cause.map_or_else(|| error.to_string(), one_line);
-            let remedy = "check `spec.upstream`, that its kind is installed, and the permission to \
-                          list and watch it";
+            let remedy = "check `spec.upstream`: its kind (as in `kind: Project`, no plural), that \
+                          this is installed, and the permission to list and watch it";
             self.condition.degraded(problem, remedy);
         }
         result
@@ -162,8 +162,9 @@ impl Survey<'_> {
     fn trouble(&self, error: &ReadErrors) -> Duration {
         // A server that has just installed a kind asks for a moment; that is no trouble.
         error.retry_after().unwrap_or_else(|| {
-            let remedy = "check `spec.dependents`, that their kinds are installed, and the \
-                          permission to list them";
+            let remedy = "check `spec.dependents`: their kinds (as in `kind: Network`, no plural), \
+                          that these are installed, their scope, that its namespaces exist, and \
+                          the permission to list them";
             self.condition.degraded(error.to_string(), remedy);
             LOOK_AGAIN
         })
@@ -230,12 +231,13 @@ pub(crate) async fn report_strangers(
         }
     }
     for (hold, (upstreams, example)) in by_hold {
+        let rule = hold.as_str().strip_prefix(&*prefix).unwrap_or_default();
         tracing::warn!(
             %hold,
             upstreams,
             %example,
             "held by a rule that is not served; if it is withdrawn for good, release its holds with \
-             `kubectl cascade release`"
+             `kubectl cascade release {rule} --installation {installation}`"
         );
     }
     if let Some(first) = search.errors.first() {

@@ -216,10 +216,22 @@ async fn release_all_needs_the_controller_stopped_and_asks() {
     controller.stop().await;
     let (code, said) = release(&["--all", "--installation", &installation]).await;
     assert_eq!(code, Some(3), "nobody could be asked: {said}");
+    assert!(!said.contains("warning"), "{said}");
     assert!(is_held(&project).await);
     let (code, said) = release(&["--all", "--yes", "--installation", &installation]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(!is_held(&project).await);
+}
+
+#[tokio::test]
+async fn release_warns_where_no_lease_can_tell_of_a_controller() {
+    let installation = unique("i");
+    let (code, said) = release(&["--all", "--yes", "--installation", &installation]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let warning = format!("warning: no Lease kube-cascade-{installation} anywhere");
+    assert!(said.starts_with(&warning), "{said}");
+    assert!(said.contains("--leader-elect=false"), "{said}");
+    assert!(!said.contains("up to 15 s"), "{said}");
 }
 
 #[tokio::test]
