@@ -47,7 +47,7 @@ enum Task {
     },
     /// Run every test of the workspace, also those that need a control plane.
     ///
-    /// Ends with a line that counts: \"N passed, N failed\". A plain `cargo test` runs what needs
+    /// Ends with a line that counts: "N passed, N failed". A plain `cargo test` runs what needs
     /// no control plane.
     #[command(after_help = "Examples:
   # Run everything
@@ -85,9 +85,12 @@ enum Task {
   cargo xtask sim --schedules 100000 --resume
 
   # Print what happens in one of them
-  cargo xtask sim --seed 42")]
+  cargo xtask sim --seed 42
+
+  # List all options
+  cargo xtask sim -- --help")]
     Sim {
-        /// Arguments of the simulation; `--help` lists them
+        /// Arguments of the simulation
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

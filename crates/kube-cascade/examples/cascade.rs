@@ -5,7 +5,8 @@
 //!
 //! `cargo run -p kube-cascade --example cascade NAMESPACE` works on the cluster that kubectl uses,
 //! for the Projects of that namespace. It ends with Ctrl-C; what was not finished goes on at the
-//! next start.
+//! next start. Its holds stay on the Projects, which then cannot be deleted:
+//! `kubectl-cascade release --all --installation example` takes them off.
 
 use std::{
     env,
@@ -41,6 +42,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let stop = async {
                 let _ = tokio::signal::ctrl_c().await;
             };
+            println!(
+                "holding the Projects of namespace {namespace} until Ctrl-C; then, to take the \
+                 holds off: kubectl-cascade release --all --installation example"
+            );
             run(Client::try_from(config)?, namespace, stop).await
         }
     }

@@ -157,7 +157,10 @@ impl Cast {
             };
             let finalizers = found.metadata.finalizers.unwrap_or_default();
             actor.finalizers = finalizers.len();
-            let mut told = format!("{name} has {}", finalizers.join(" "));
+            let mut told = match finalizers.as_slice() {
+                [] => format!("{name} has no finalizer"),
+                held => format!("{name} has {}", held.join(" ")),
+            };
             if let Some(waits) = found.data["status"]["conditions"][0]["message"].as_str() {
                 told = format!("{told}\n    ({waits})");
             }
