@@ -299,7 +299,7 @@ fn what_to_type(kubeconfig: &str, log: &Path) -> Vec<Line> {
     vec![
         Line::bold("The platform is up, and the controller runs in it. In another terminal:"),
         Line::plain(kubeconfig),
-        Line::plain("  kubectl get projects,clusters,networks,volumes --all-namespaces"),
+        Line::plain("  kubectl get projects,clusters,networks,volumes -A"),
         Line::plain("  kubectl delete project apollo"),
         Line::plain("  kubectl events"),
         Line::dim("Ctrl-C ends it. The controller's log:"),
