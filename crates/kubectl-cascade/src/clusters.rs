@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    error::Error,
     path::{Path, PathBuf},
 };
 
@@ -50,7 +51,7 @@ pub enum ConnectError {
         /// The file.
         path: String,
         /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The kubeconfig holds no such context.
     #[error("--context: {found:?} is not in the kubeconfig; it holds: {known}")]
@@ -60,15 +61,15 @@ pub enum ConnectError {
         /// The contexts there are.
         known: String,
     },
-    /// None of the files in `KUBECONFIG` exists.
-    #[error("KUBECONFIG: there is no file {paths}; correct it, or give --kubeconfig")]
+    /// There is neither a kubeconfig nor a pod's account.
+    #[error(
+        "no cluster to talk to: there is no kubeconfig {paths}; give --kubeconfig, correct \
+         KUBECONFIG, or run in a pod"
+    )]
     Missing {
-        /// The files, as the variable names them.
+        /// The files that were looked for.
         paths: String,
     },
-    /// Neither a kubeconfig nor a pod's account was found.
-    #[error("no cluster to talk to; give --kubeconfig, set KUBECONFIG, or run in a pod")]
-    Infer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A client could not be made from its configuration.
     #[error("cannot make a client for {url}")]
     Client {
@@ -161,56 +162,62 @@ async fn dependents(
         let namespace = config.default_namespace.clone();
         return Ok((tune(config), Some(namespace)));
     }
-    match usual(options.context.clone()).await {
-        Ok(config) => Ok((config, None)),
+    let (origin, listed) = usual_files();
+    // What may not be looked at is no file that is missing.
+    let existing = listed
+        .iter()
+        .filter(|path| path.try_exists().unwrap_or(true));
+    let existing: Vec<_> = existing.collect();
+    if !existing.is_empty() {
+        let config = merged(origin, &existing, options.context.clone()).await?;
+        return Ok((config, None));
+    }
+    let paths: Vec<_> = listed.iter().map(|path| path.to_string_lossy()).collect();
+    let missing = ConnectError::Missing {
+        paths: paths.join(", "),
+    };
+    match Config::incluster() {
         // A pod's own account is in no context.
-        Err(error) if options.context.is_some() => Err(error),
-        Err(error) => {
-            let config = Config::incluster().map_err(|_| error)?;
+        Ok(config) if options.context.is_none() => {
             let namespace = config.default_namespace.clone();
             Ok((tune(config), Some(namespace)))
         }
+        _ => Err(missing),
     }
 }
 
-/// What kubectl uses: the files in `KUBECONFIG` that exist, else the one in the home folder.
-async fn usual(context: Option<String>) -> Result<Config, ConnectError> {
+/// The files that kubectl reads: those in `KUBECONFIG`, else the one in the home folder.
+fn usual_files() -> (&'static str, Vec<PathBuf>) {
     let listed = env::var_os("KUBECONFIG").unwrap_or_default();
     let listed: Vec<_> = env::split_paths(&listed)
         .filter(|path| !path.as_os_str().is_empty())
         .collect();
-    let kubeconfig = if listed.is_empty() {
-        Kubeconfig::read().map_err(|error| ConnectError::Infer(error.into()))?
+    if listed.is_empty() {
+        let home = env::home_dir().unwrap_or_default();
+        ("~/.kube/config", vec![home.join(".kube/config")])
     } else {
-        merged(&listed)?
-    };
-    check_context(&kubeconfig, context.as_deref())?;
-    let choice = KubeConfigOptions {
-        context,
-        ..Default::default()
-    };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
-    config
-        .map(tune)
-        .map_err(|error| ConnectError::Infer(error.into()))
+        ("KUBECONFIG", listed)
+    }
 }
 
-/// Of what occurs in several files, the first counts; files that do not exist are passed over.
-fn merged(listed: &[PathBuf]) -> Result<Kubeconfig, ConnectError> {
-    let mut existing = listed.iter().filter(|path| path.exists()).peekable();
-    if existing.peek().is_none() {
-        let paths: Vec<_> = listed.iter().map(|path| path.to_string_lossy()).collect();
-        let paths = paths.join(", ");
-        return Err(ConnectError::Missing { paths });
+/// Of what occurs in several files, the first counts.
+async fn merged(
+    origin: &'static str,
+    paths: &[&PathBuf],
+    context: Option<String>,
+) -> Result<Config, ConnectError> {
+    let failed = |path: &str, source: Box<dyn Error + Send + Sync>| ConnectError::Kubeconfig {
+        flag: origin,
+        path: path.to_owned(),
+        source,
+    };
+    let mut all = Kubeconfig::default();
+    for path in paths {
+        let next = Kubeconfig::read_from(path).and_then(|next| all.merge(next));
+        all = next.map_err(|error| failed(&path.to_string_lossy(), error.into()))?;
     }
-    existing.try_fold(Kubeconfig::default(), |merged, path| {
-        let next = Kubeconfig::read_from(path).and_then(|next| merged.merge(next));
-        next.map_err(|error| ConnectError::Kubeconfig {
-            flag: "KUBECONFIG",
-            path: path.display().to_string(),
-            source: error.into(),
-        })
-    })
+    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    configured(all, context, |source| failed(&paths.join(", "), source)).await
 }
 
 async fn read(
@@ -218,11 +225,19 @@ async fn read(
     flag: &'static str,
     context: Option<String>,
 ) -> Result<Config, ConnectError> {
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+    let failed = |source: Box<dyn Error + Send + Sync>| {
         let path = path.display().to_string();
         ConnectError::Kubeconfig { flag, path, source }
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(|error| failed(error.into()))?;
+    configured(kubeconfig, context, failed).await
+}
+
+async fn configured(
+    kubeconfig: Kubeconfig,
+    context: Option<String>,
+    failed: impl Fn(Box<dyn Error + Send + Sync>) -> ConnectError,
+) -> Result<Config, ConnectError> {
     check_context(&kubeconfig, context.as_deref())?;
     let choice = KubeConfigOptions {
         context,

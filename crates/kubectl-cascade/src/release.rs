@@ -35,7 +35,12 @@ pub async fn run(options: ReleaseOptions) -> Result<Exit, Failure> {
         name: installation::lease_name(installation),
     };
     let is_there = lease.find().await?;
-    let before = lease.holder().await?;
+    // Whoever makes a Lease after this look has begun to lead meanwhile.
+    let before = if is_there {
+        lease.holder().await?
+    } else {
+        None
+    };
     if is_there {
         tell!("looking whether a controller holds Lease {lease} (up to 15 s) …");
         if let Some(leader) = lease.leader().await? {

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::Path,
     process::{Command, Output, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -75,24 +74,31 @@ fn a_bad_log_filter_ends_with_2() {
     );
 }
 
-/// A file of one cluster that nobody serves.
-fn write_kubeconfig(path: &Path) {
-    let nobody = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, \
-                  context: {cluster: a, user: a}}], users: [{name: a, user: {}}], \
-                  clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]}";
-    fs::write(path, nobody).unwrap();
+/// The text of a kubeconfig of one cluster.
+pub(crate) fn kubeconfig(url: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Config, current-context: a, contexts: [{{name: a, context: \
+         {{cluster: a, user: a}}}}], users: [{{name: a, user: {{}}}}], clusters: [{{name: a, \
+         cluster: {{server: '{url}'}}}}]}}"
+    )
 }
+
+/// A server that nobody is.
+const NOBODY: &str = "http://127.0.0.1:1";
 
 #[test]
 fn of_several_kubeconfigs_those_that_exist_count() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
-    write_kubeconfig(&path);
+    fs::write(&path, kubeconfig(NOBODY)).unwrap();
     let release = |listed: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
             .args(["release", "--all"])
             .env("KUBECONFIG", listed)
             .env_remove("RUST_LOG")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .env_remove("HTTPS_PROXY")
+            .env_remove("https_proxy")
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -103,19 +109,21 @@ fn of_several_kubeconfigs_those_that_exist_count() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.starts_with(server), "{said}");
     let (code, said) = release("/nowhere:/neither");
-    let missing = "error: KUBECONFIG: there is no file /nowhere, /neither; correct it, or give";
+    let missing = "error: no cluster to talk to: there is no kubeconfig /nowhere, /neither; give";
     assert_eq!(code, Some(2), "{said}");
     assert!(said.starts_with(missing), "{said}");
-    fs::write(&path, "[").unwrap();
-    let (code, said) = release(&path.display().to_string());
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.starts_with("error: KUBECONFIG: cannot use "), "{said}");
+    for unusable in ["[", "{apiVersion: v1, kind: Config}"] {
+        fs::write(&path, unusable).unwrap();
+        let (code, said) = release(&path.display().to_string());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.starts_with("error: KUBECONFIG: cannot use "), "{said}");
+    }
 }
 
 #[test]
 fn a_controller_whose_log_cannot_be_written_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let (rules, kubeconfig) = (
+    let (rules, config) = (
         folder.path().join("rules.yaml"),
         folder.path().join("config"),
     );
@@ -124,11 +132,11 @@ fn a_controller_whose_log_cannot_be_written_goes_on() {
         include_str!("../../../../examples/platform/rules.yaml"),
     )
     .unwrap();
-    write_kubeconfig(&kubeconfig);
+    fs::write(&config, kubeconfig(NOBODY)).unwrap();
     let mut controller = Command::new(env!("CARGO_BIN_EXE_kubectl-cascade"))
         .args(["run", "--listen", "127.0.0.1:0", "--rules"])
         .arg(&rules)
-        .env("KUBECONFIG", &kubeconfig)
+        .env("KUBECONFIG", &config)
         .env_remove("RUST_LOG")
         .stderr(Stdio::piped())
         .spawn()
