@@ -231,7 +231,7 @@ pub(crate) async fn report_strangers(
         }
     }
     for (hold, (upstreams, example)) in by_hold {
-        let rule = hold.as_str().strip_prefix(&*prefix).unwrap_or_default();
+        let rule = &hold.as_str()[prefix.len()..];
         tracing::warn!(
             %hold,
             upstreams,

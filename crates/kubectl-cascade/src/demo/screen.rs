@@ -164,11 +164,13 @@ impl Screen {
         if up > 0 {
             write!(frame, "\x1b[{up}A\r")?;
         }
-        for line in lines {
-            let text = line.paint(width, self.look.colours);
-            write!(frame, "{text}{CLEAR_TO_END_OF_LINE}\r\n")?;
-        }
-        write!(frame, "{CLEAR_BELOW}{SHOW_CURSOR}")?;
+        let painted = lines
+            .iter()
+            .map(|line| line.paint(width, self.look.colours) + CLEAR_TO_END_OF_LINE);
+        let painted: Vec<_> = painted.collect();
+        let painted = painted.join("\r\n");
+        // What came after the last end of a line would be a write of its own.
+        write!(frame, "{painted}{CLEAR_BELOW}{SHOW_CURSOR}\r\n")?;
         self.drawn = lines.iter().map(|line| line.width().min(width)).collect();
         self.out.write_all(&frame)?;
         self.out.flush()

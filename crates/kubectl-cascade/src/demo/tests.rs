@@ -122,7 +122,7 @@ async fn the_last_screen_of_a_small_terminal_shows_the_end_of_everything() {
         "{last}"
     );
     assert!(
-        last.contains("\x1b[?25h\r\x1b[K\nProject apollo went last"),
+        last.contains("\x1b[?25h\r\n\r\x1b[K\nProject apollo went last"),
         "{last}"
     );
 }
@@ -139,7 +139,7 @@ async fn whoever_stops_it_gets_the_terminal_back() {
     let stop = Box::pin(tokio::time::sleep(Duration::from_secs(3)));
     let ended = show(&mut platform, Play::new(changes, screen, stop)).await;
     assert!(matches!(ended, Err(Ended::Stopped)), "{ended:?}");
-    assert!(buffer.text().ends_with("\x1b[?25h\r\x1b[K"));
+    assert!(buffer.text().ends_with("\x1b[?25h\r\n\r\x1b[K"));
 }
 
 #[test]

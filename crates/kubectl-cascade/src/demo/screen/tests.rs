@@ -62,8 +62,8 @@ fn a_screen_is_drawn_over_and_hides_the_cursor_no_longer() {
         .open(vec![Line::plain("one")], &Stage::default())
         .unwrap();
     screen.draw(&Stage::default()).unwrap();
-    let drawn = "\x1b[?25lone\x1b[K\r\n\x1b[J\x1b[?25h";
-    let over = "\x1b[?25l\x1b[1A\rone\x1b[K\r\n\x1b[J\x1b[?25h";
+    let drawn = "\x1b[?25lone\x1b[K\x1b[J\x1b[?25h\r\n";
+    let over = "\x1b[?25l\x1b[1A\rone\x1b[K\x1b[J\x1b[?25h\r\n";
     assert_eq!(buffer.text(), format!("{drawn}{over}"));
     drop(screen);
     assert_eq!(buffer.text(), format!("{drawn}{over}\r\x1b[K"));
