@@ -15,36 +15,7 @@ pub(crate) fn standard(bytes: &[u8]) -> String {
 /// What a text with padding stands for, or else at which byte Go finds it wrong. Line breaks are
 /// allowed anywhere, and bits that the padding leaves over are not looked at.
 pub(crate) fn from_standard(text: &str) -> Result<Vec<u8>, usize> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut digits) = (0, 0);
-    let all = text.bytes().enumerate();
-    let mut input = all.filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'));
-    while let Some((at, byte)) = input.next() {
-        if byte == b'=' {
-            match digits {
-                0 | 1 => return Err(at),
-                2 => match input.next() {
-                    Some((_, b'=')) => {}
-                    Some((at, _)) => return Err(at - 1),
-                    None => return Err(text.len()),
-                },
-                _ => {}
-            }
-            bytes.extend_from_slice(&group(bits, digits));
-            return input.next().map_or(Ok(bytes), |(at, _)| Err(at));
-        }
-        bits = bits << 6 | digit(byte, STANDARD).ok_or(at)?;
-        digits += 1;
-        if digits == 4 {
-            bytes.extend_from_slice(&group(bits, digits));
-            (bits, digits) = (0, 0);
-        }
-    }
-    match digits {
-        0 => Ok(bytes),
-        // Where the group begins that is not whole.
-        _ => Err(text.len() - digits),
-    }
+    decode(text, STANDARD, true)
 }
 
 /// Safe in URLs, without padding.
@@ -54,24 +25,50 @@ pub(crate) fn url(bytes: &[u8]) -> String {
 
 /// What [`url`] has made, or else at which byte it is something else.
 pub(crate) fn from_url(text: &str) -> Result<Vec<u8>, usize> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for (number, chunk) in text.as_bytes().chunks(4).enumerate() {
-        let mut bits = 0;
-        for (at, byte) in chunk.iter().enumerate() {
-            bits = bits << 6 | digit(*byte, URL).ok_or(4 * number + at)?;
-        }
-        if chunk.len() == 1 {
-            return Err(4 * number);
-        }
-        bytes.extend_from_slice(&group(bits, chunk.len()));
-    }
-    Ok(bytes)
+    decode(text, URL, false)
 }
 
-/// What two to four digits stand for.
-fn group(bits: u32, digits: usize) -> Vec<u8> {
+fn decode(text: &str, alphabet: &[u8; 64], is_padded: bool) -> Result<Vec<u8>, usize> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut digits) = (0, 0);
+    let all = text.bytes().enumerate();
+    let mut input = all.filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'));
+    while let Some((at, byte)) = input.next() {
+        if is_padded && byte == b'=' {
+            match digits {
+                0 | 1 => return Err(at),
+                2 => match input.next() {
+                    Some((_, b'=')) => {}
+                    Some((at, _)) => return Err(at - 1),
+                    None => return Err(text.len()),
+                },
+                _ => {}
+            }
+            push_group(&mut bytes, bits, digits);
+            return input.next().map_or(Ok(bytes), |(at, _)| Err(at));
+        }
+        bits = bits << 6 | digit(byte, alphabet).ok_or(at)?;
+        digits += 1;
+        if digits == 4 {
+            push_group(&mut bytes, bits, digits);
+            (bits, digits) = (0, 0);
+        }
+    }
+    match digits {
+        0 => Ok(bytes),
+        2 | 3 if !is_padded => {
+            push_group(&mut bytes, bits, digits);
+            Ok(bytes)
+        }
+        // Where the group begins that is not whole.
+        _ => Err(text.len() - digits),
+    }
+}
+
+/// Appends what two to four digits stand for.
+fn push_group(bytes: &mut Vec<u8>, bits: u32, digits: usize) {
     let aligned = bits << (6 * (4 - digits));
-    aligned.to_be_bytes()[1..digits].to_vec()
+    bytes.extend_from_slice(&aligned.to_be_bytes()[1..digits]);
 }
 
 fn digit(byte: u8, alphabet: &[u8; 64]) -> Option<u32> {
@@ -121,6 +118,8 @@ mod tests {
         assert_eq!(from_url("bogus"), Err(4));
         assert_eq!(from_url("bo$us"), Err(2));
         assert_eq!(from_url("+/"), Err(0));
+        assert_eq!(from_url("Zg=="), Err(2));
+        assert_eq!(from_url("Zm\n9v").as_deref(), Ok(b"foo".as_slice()));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub use action::Action;
 pub use answer::Answer;
 pub use body::FaultBody;
 pub use call::{Call, Verb};
-pub(crate) use call::{Target, verb};
+pub(crate) use call::{Target, is_escaped, parameters, verb};
 pub use faults::Faults;
 pub use gate::{Gate, Held};
 pub use layer::{FaultLayer, FaultService};

@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
+use crate::json;
+
 /// Where a field is; it is only spelled out once something is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Path<'a> {
@@ -272,7 +274,7 @@ pub(crate) fn float_text(float: f64) -> String {
 /// JSON as Go writes it: characters that mean something in HTML are escaped.
 pub(crate) fn go_json(value: &Value) -> String {
     let mut text = String::new();
-    for c in value.to_string().chars() {
+    for c in json::text(value).chars() {
         match c {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(text, "\\u{:04x}", u32::from(c));

@@ -71,11 +71,18 @@ fn quietly(bytes: &[u8], keeps_numbers: bool) -> Option<Value> {
     source.end().ok().map(|()| value)
 }
 
-/// Appends JSON, with floats as Go writes them: in digits, unless there were very many.
-pub(crate) fn write(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let mut serializer = serde_json::Serializer::with_formatter(bytes, GoNumbers);
+/// Writes JSON into memory, with floats as Go writes them: in digits, unless there were very many.
+pub(crate) fn write(memory: impl io::Write, value: &(impl Serialize + ?Sized)) {
+    let mut serializer = serde_json::Serializer::with_formatter(memory, GoNumbers);
     let written = value.serialize(&mut serializer);
     written.expect("JSON values are serialised into memory");
+}
+
+/// What [`write`] writes.
+pub(crate) fn text(value: &Value) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes, value);
+    String::from_utf8(bytes).expect("JSON is text")
 }
 
 struct GoNumbers;

@@ -143,7 +143,7 @@ impl Store {
 
     /// Visits the objects of a resource in the order of their keys, as they are or as they were.
     ///
-    /// Only keys with the prefix, and behind `after`, are visited; `visit` may stop.
+    /// Only keys in the range are visited; `visit` may stop.
     pub(crate) fn scan(
         &self,
         collection: &str,
@@ -260,7 +260,7 @@ impl Collection {
         let mut found = Vec::new();
         let range = Range {
             namespace: Some(namespace),
-            after: None,
+            start: None,
         };
         let _ = range.visit(&self.objects, &mut |object| {
             found.push(Arc::clone(object));
@@ -285,8 +285,8 @@ impl Collection {
 pub(crate) struct Range<'a> {
     /// Only this namespace.
     pub(crate) namespace: Option<&'a str>,
-    /// Only what comes behind this key.
-    pub(crate) after: Option<&'a str>,
+    /// Only from this key on.
+    pub(crate) start: Option<&'a str>,
 }
 
 impl Range<'_> {
@@ -297,11 +297,8 @@ impl Range<'_> {
     ) -> ControlFlow<()> {
         let prefix = self.namespace.map(|namespace| format!("{namespace}/"));
         let prefix = prefix.as_deref().unwrap_or("");
-        let start = match self.after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        for (key, object) in objects.range::<str, _>((start, Bound::Unbounded)) {
+        let start = self.start.unwrap_or(prefix).max(prefix);
+        for (key, object) in objects.range::<str, _>((Bound::Included(start), Bound::Unbounded)) {
             if !key.starts_with(prefix) {
                 break;
             }

@@ -161,7 +161,7 @@ fn json_edited(data: Data, edit: Arc<dyn Fn(&mut Value) + Send + Sync>) -> Data 
             return Ok(body.freeze());
         };
         edit(&mut document);
-        Ok(Bytes::from(document.to_string()))
+        Ok(Bytes::from(json::text(&document)))
     };
     stream::once(edited).boxed()
 }

@@ -88,10 +88,7 @@ impl Call {
         if let Some(credentials) = headers.get_mut(AUTHORIZATION) {
             credentials.set_sensitive(true);
         }
-        let query: Vec<(String, String)> =
-            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-                .into_owned()
-                .collect();
+        let query = parameters(&parts.uri);
         let (target, watch_path) = Target::parse(parts.uri.path());
         let verb = match &target {
             Some(_) if watch_path => Verb::Watch,
@@ -274,6 +271,25 @@ impl Target {
             watch,
         )
     }
+}
+
+/// The parameters in a query. Go passes over those that it cannot read: with a broken escape, or a
+/// semicolon.
+pub(crate) fn parameters(uri: &Uri) -> Vec<(String, String)> {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs
+        .filter(|pair| is_escaped(pair) && !pair.contains(';'))
+        .flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned())
+        .collect()
+}
+
+/// Whether each percent sign begins the code of a byte.
+pub(crate) fn is_escaped(text: &str) -> bool {
+    let mut codes = text.split('%').skip(1);
+    codes.all(|rest| {
+        let code = rest.as_bytes().get(..2);
+        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 pub(crate) fn verb(method: &Method, named: bool, query: &[(String, String)]) -> Verb {

@@ -131,7 +131,7 @@ fn selected(
     let mut items = Vec::new();
     let range = Range {
         namespace,
-        after: None,
+        start: None,
     };
     let store = &transaction.state.store;
     // The present can always be told.

@@ -101,15 +101,15 @@ impl Page {
         };
         // What may be stale comes from a cache, which knows no pages.
         let limit = options.limit.filter(|_| options.revision != Some(0));
-        let after = options.token.as_ref().map(|token| match namespace {
-            Some(namespace) => format!("{namespace}/{}", token.after),
-            None => token.after.clone(),
+        let start = options.token.as_ref().map(|token| match namespace {
+            Some(namespace) => format!("{namespace}/{}", token.start),
+            None => token.start.clone(),
         });
         let mut items: Vec<Arc<Stored>> = Vec::new();
         let mut more = 0;
         let range = Range {
             namespace,
-            after: after.as_deref(),
+            start: start.as_deref(),
         };
         let scanned = state.store.scan(collection, range, at, &mut |stored| {
             let is_full = limit.is_some_and(|limit| items.len() >= limit);
@@ -132,12 +132,12 @@ impl Page {
         if scanned.is_err() {
             return Err(expired(options.token.as_ref()));
         }
-        let next = items.last().filter(|_| more > 0).map(|last| Token {
-            revision: Some(at),
-            after: match namespace {
-                Some(_) => last.name().to_owned(),
-                None => last.key.to_string(),
-            },
+        let next = items.last().filter(|_| more > 0).map(|last| {
+            let key = match namespace {
+                Some(_) => last.name(),
+                None => &last.key,
+            };
+            Token::behind(key, at)
         });
         Ok(Self {
             items,
@@ -166,7 +166,7 @@ fn expired(token: Option<&Token>) -> Status {
     };
     let inconsistent = Token {
         revision: None,
-        after: token.after.clone(),
+        start: token.start.clone(),
     };
     Status::expired(
         "The provided continue parameter is too old to display a consistent list result. You can \

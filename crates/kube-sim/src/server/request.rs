@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use crate::{
-    fault::{Target, Verb, verb},
+    fault::{Target, Verb, parameters, verb},
     protobuf,
     status::Status,
 };
@@ -52,12 +52,7 @@ impl<'a> Request<'a> {
     pub(super) fn read(parts: &'a Parts, body: Bytes) -> Option<Self> {
         let (target, watch_path) = Target::parse(parts.uri.path());
         let target = target?;
-        // Go passes over what it cannot read.
-        let pairs = parts.uri.query().unwrap_or_default().split('&');
-        let pairs = pairs.filter(|pair| is_escaped(pair) && !pair.contains(';'));
-        let query: Vec<(String, String)> = pairs
-            .flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned())
-            .collect();
+        let query = parameters(&parts.uri);
         let verb = match verb(&parts.method, target.name.is_some(), &query) {
             Verb::Get | Verb::List if watch_path => Verb::Watch,
             verb => verb,
@@ -113,15 +108,6 @@ impl<'a> Request<'a> {
             media
         }
     }
-}
-
-/// Whether each percent sign begins the code of a byte.
-pub(super) fn is_escaped(text: &str) -> bool {
-    let mut codes = text.split('%').skip(1);
-    codes.all(|rest| {
-        let code = rest.as_bytes().get(..2);
-        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
-    })
 }
 
 /// 415: the body is of a type that is not understood; `accepted` names what would be, if that is

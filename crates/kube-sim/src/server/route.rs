@@ -10,12 +10,12 @@ use super::{
     ApiServer, State, Transaction,
     answer::{Answer, Refusal},
     create, delete, read,
-    request::{Request, is_escaped},
+    request::Request,
     update, watch,
 };
 use crate::{
     builtin, discovery,
-    fault::Verb,
+    fault::{Verb, is_escaped},
     openapi,
     registry::{Registry, Served},
     resource::{Origin, Resource},

@@ -10,6 +10,7 @@ use crate::{
     clock::{Clock, rfc3339},
     controllers,
     fault::Verb,
+    json,
     registry::Served,
     status::Status,
     store::object::{Object, Stored, key},
@@ -264,6 +265,6 @@ fn size(object: &Object) -> usize {
         }
     }
     let mut count = Count(0);
-    serde_json::to_writer(&mut count, object).expect("JSON values are counted in memory");
+    json::write(&mut count, object);
     count.0
 }

@@ -190,7 +190,7 @@ impl Watcher {
     fn begin_with_all(&mut self, state: &State, at: u64) {
         let range = Range {
             namespace: self.namespace.as_deref().map(|it| it.trim_end_matches('/')),
-            after: None,
+            start: None,
         };
         let collection = Arc::clone(&self.served.resource.storage);
         let mut found = Vec::new();

@@ -12,18 +12,27 @@ use crate::{base64, json, status::Status};
 pub(crate) struct Token {
     /// Nothing in a token that goes on with whatever is there now.
     pub(crate) revision: Option<u64>,
-    /// The last key of the page before, relative to the namespace that was listed.
-    pub(crate) after: String,
+    /// The first key of the page, relative to the namespace that is listed.
+    pub(crate) start: String,
 }
 
 impl Token {
+    /// What goes on behind a key.
+    pub(crate) fn behind(key: &str, revision: u64) -> Self {
+        Self {
+            revision: Some(revision),
+            // The next key that there could be.
+            start: format!("{key}\0"),
+        }
+    }
+
     pub(crate) fn encode(&self) -> String {
         let revision = match self.revision {
             Some(revision) => Value::from(revision),
             None => Value::from(-1),
         };
-        let start = format!("{}\0", self.after);
-        let token = serde_json::json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": start });
+        let token =
+            serde_json::json!({ "v": "meta.k8s.io/v1", "rv": revision, "start": self.start });
         base64::url(token.to_string().as_bytes())
     }
 
@@ -57,9 +66,8 @@ impl Token {
         if !is_clean(start) {
             return Err(bad(start));
         }
-        let start = start.strip_prefix('/').unwrap_or(start);
-        let after = start.strip_suffix('\0').unwrap_or(start).to_owned();
-        Ok(Self { revision, after })
+        let start = start.strip_prefix('/').unwrap_or(start).to_owned();
+        Ok(Self { revision, start })
     }
 }
 
@@ -75,10 +83,12 @@ mod tests {
 
     #[test]
     fn a_token_says_what_was_put_into_it() {
-        for after in ["a", "ab", "abc", "region/blue"] {
+        for key in ["a", "ab", "abc", "region/blue"] {
             for revision in [Some(7), None] {
-                let after = after.to_owned();
-                let token = Token { revision, after };
+                let token = Token {
+                    revision,
+                    ..Token::behind(key, 7)
+                };
                 assert_eq!(Token::decode(&token.encode()), Ok(token));
             }
         }

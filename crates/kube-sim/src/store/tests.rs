@@ -59,12 +59,12 @@ fn a_namespace_is_visited_in_the_order_of_etcd_and_from_any_place() {
     for key in ["a/x", "a-b/x", "a/y", "b/x"] {
         put(&mut store, key);
     }
-    let visit = |namespace, after| keys(&store, Range { namespace, after }, u64::MAX);
+    let visit = |namespace, start| keys(&store, Range { namespace, start }, u64::MAX);
     let texts = |keys: &[&str]| Ok(keys.iter().map(|key| (*key).to_owned()).collect());
     assert_eq!(visit(None, None), texts(&["a-b/x", "a/x", "a/y", "b/x"]));
     assert_eq!(visit(Some("a"), None), texts(&["a/x", "a/y"]));
-    assert_eq!(visit(Some("a"), Some("a/x")), texts(&["a/y"]));
-    assert_eq!(visit(None, Some("a/x")), texts(&["a/y", "b/x"]));
+    assert_eq!(visit(Some("a"), Some("a/x\0")), texts(&["a/y"]));
+    assert_eq!(visit(None, Some("a/x")), texts(&["a/x", "a/y", "b/x"]));
 }
 
 #[test]

@@ -3,10 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::{
-    kinds::V1,
-    world::{Patch, World, name, query, uid, version},
-};
+use super::world::{Patch, World, name, query, uid, version};
 
 behaviours![
     a_new_object_gets_a_uid_a_version_and_a_time,
@@ -42,8 +39,6 @@ behaviours![
     a_field_manager_that_cannot_be_printed_is_refused,
     a_body_of_over_3_mib_is_refused,
     an_object_that_etcd_does_not_take_is_refused,
-    a_number_with_a_fraction_is_kept_as_it_is,
-    a_number_is_written_in_digits_unless_they_are_many,
     a_key_that_means_something_to_this_language_is_a_key,
     a_hundred_faults_of_a_built_in_body_are_told,
     a_hundred_duplicates_of_a_custom_body_and_all_unknown_fields_are_told,
@@ -487,39 +482,6 @@ async fn an_object_that_etcd_does_not_take_is_refused(world: World) {
     let copy = json!([{"op": "copy", "from": "/spec/note", "path": "/more"}]);
     let answer = crates.patch("a", Patch::Json, copy).await;
     answer.refused(500, "", message);
-}
-
-async fn a_number_with_a_fraction_is_kept_as_it_is(world: World) {
-    let crates = world.crates();
-    let mut object = crates.object("a");
-    object["spec"] = json!({"a": 997.885_340_606_695_1, "b": 0.1, "c": 4.9e-324});
-    crates.create(object).await.created();
-    crates.merge("a", json!({"more": 1})).await;
-    let text = crates.get("a").await.text;
-    let spec = r#""spec":{"a":997.8853406066951,"b":0.1,"c":5e-324}"#;
-    assert!(text.contains(spec), "{text}");
-}
-
-async fn a_number_is_written_in_digits_unless_they_are_many(world: World) {
-    let crates = world.crates();
-    let sent = "1e17,-1e17,1152921504606846976.0,9223372036854775807.0,9.3e18,1e20,1e21,1.5e300,\
-        0.000001,1.5e-7,2.0,9007199254740992.0";
-    let kept = "100000000000000000,-100000000000000000,1152921504606847000,9223372036854776000,\
-        9300000000000000000,100000000000000000000,1e+21,1.5e+300,0.000001,1.5e-7,2,9007199254740992";
-    let body = format!(
-        r#"{{"apiVersion":"{V1}","kind":"Crate","metadata":{{"name":"a"}},"spec":{{"n":[{sent}]}}}}"#
-    );
-    let created = world
-        .call_raw(Method::POST, &crates.path, "application/json", body)
-        .await;
-    let is_kept = |text: &str| assert!(text.contains(&format!("[{kept}]")), "{text}");
-    is_kept(&created.text);
-    // Also when it was read and written once more.
-    let merged = crates.merge("a", json!({"more": 1})).await;
-    is_kept(&crates.get("a").await.text);
-    let body = format!(r#"{{"spec":{{"n":[{kept}]}}}}"#);
-    let same = crates.patch_raw("a", Patch::Merge, body).await.ok();
-    assert_eq!(version(&same), version(&merged));
 }
 
 /// `serde_json` takes an object with such a key for text that is JSON.

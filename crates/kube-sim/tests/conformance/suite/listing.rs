@@ -251,9 +251,14 @@ async fn a_token_of_the_future_times_out(world: World) {
 async fn a_token_of_no_version_goes_on_with_what_there_is(world: World) {
     let maps = world.configmaps();
     three(&maps).await;
+    // "rv":-7,"start":"a"
+    let names = maps.names(&made_up("LTcsInN0YXJ0IjoiYSJ9")).await;
+    assert!(
+        names.starts_with(&["a".to_owned(), "b".to_owned()]),
+        "{names:?}"
+    );
     // "rv":-7,"start":"/a\0"
-    let query = made_up("LTcsInN0YXJ0IjoiL2FcdTAwMDAifQ");
-    let names = maps.names(&query).await;
+    let names = maps.names(&made_up("LTcsInN0YXJ0IjoiL2FcdTAwMDAifQ")).await;
     assert!(
         names.starts_with(&["b".to_owned(), "c".to_owned()]),
         "{names:?}"

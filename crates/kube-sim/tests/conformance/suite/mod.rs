@@ -25,6 +25,7 @@ mod discovery;
 mod listing;
 mod metadata_only;
 mod namespaces;
+mod numbers;
 mod other_kinds;
 mod patching;
 mod refusing;

@@ -1,12 +1,8 @@
 //! Custom objects against their schema: pruning, defaults, validation, strictness.
 
-use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    kinds::V1,
-    world::{Patch, World},
-};
+use super::world::{Patch, World};
 
 behaviours![
     unknown_fields_are_pruned,
@@ -18,8 +14,6 @@ behaviours![
     a_value_outside_the_enumeration_is_refused,
     too_many_items_are_refused,
     a_value_of_the_wrong_type_is_refused,
-    a_fraction_is_no_integer,
-    a_whole_number_that_is_not_exact_is_no_integer,
     several_faults_of_the_schema_are_all_named,
     a_patch_is_validated_too,
     strictness_refuses_unknown_fields,
@@ -138,33 +132,6 @@ async fn a_value_of_the_wrong_type_is_refused(world: World) {
         ),
     ] {
         invalid(&world, spec, field, "FieldValueTypeInvalid", message).await;
-    }
-}
-
-async fn a_fraction_is_no_integer(world: World) {
-    let answer = widget(&world, json!({"size": 1.5})).await;
-    assert_eq!((answer.code, answer.reason()), (422, "Invalid"));
-    let start = "Widget.conformance.example.com \"a\" is invalid: [spec.size: Invalid value: \
-        \"number\": spec.size in body must be of type integer: \"number\"";
-    assert!(answer.message().starts_with(start), "{}", answer.message());
-}
-
-async fn a_whole_number_that_is_not_exact_is_no_integer(world: World) {
-    let path = format!("{}?dryRun=All", world.widgets().path);
-    for (size, is_one) in [
-        ("9007199254740991.0", true),
-        ("9007199254740992.0", false),
-        ("1e17", false),
-        ("100000000000000000", true),
-    ] {
-        let body = format!(
-            r#"{{"apiVersion":"{V1}","kind":"Widget","metadata":{{"name":"a"}},"spec":{{"size":{size}}}}}"#
-        );
-        let answer = world
-            .call_raw(Method::POST, &path, "application/json", body)
-            .await;
-        let is_type = answer.message().contains("must be of type integer");
-        assert_eq!(!is_type, is_one, "{size}: {}", answer.text);
     }
 }
 
